@@ -1,0 +1,1 @@
+"""App: the demo, from drawn scenes to a scored network."""

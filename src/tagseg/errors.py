@@ -1,0 +1,11 @@
+"""The one error a user can cause: one line that says what, where, what was expected and what to do."""
+
+
+class TagsegError(ValueError):
+    """Bad input. Its message is one line; the command line prints it without a traceback and exits with 2."""
+
+
+def list_some(names: list[str], most: int = 3) -> str:
+    """``a, b, c and 7 more``: enough names to find the trouble, few enough to read."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

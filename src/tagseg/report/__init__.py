@@ -1,0 +1,1 @@
+"""Report: pictures of what a training did to an image."""

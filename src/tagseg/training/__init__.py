@@ -1,0 +1,1 @@
+"""Training: losses, distillation, schedules and the Lightning module whose step reads like METHOD §5."""
