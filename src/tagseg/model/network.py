@@ -1,0 +1,105 @@
+"""The whole network (METHOD §1): encoder, two classifiers, decoder, projector; one typed output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tagseg.config import NetworkConfig
+from tagseg.model.encoder import Encoder, Features
+from tagseg.model.heads import LargeFOV, Projector
+from tagseg.model.pretrained import create_vit
+
+
+@dataclass
+class NetworkOutput:
+    """Everything the network says of B images.
+
+    Attributes:
+        logits: (B, K) of the final classifier after global max pooling.
+        aux_logits: (B, K) of the auxiliary classifier.
+        segmentation: (B, C, h, w) logits of the decoder, background first.
+        cam: (B, K, h, w) ReLU of the final classifier's map, not normalised.
+        aux_cam: (B, K, h, w) the same of the auxiliary classifier.
+        features: the maps and the global token the heads read.
+    """
+
+    logits: Tensor
+    aux_logits: Tensor
+    segmentation: Tensor
+    cam: Tensor
+    aux_cam: Tensor
+    features: Features
+
+
+class Network(nn.Module):
+    """Student or teacher.
+
+    Args:
+        config: encoder and head sizes.
+        classes: names of the K foreground classes.
+
+    Raises:
+        TagsegError: the encoder cannot be created.
+    """
+
+    def __init__(self, config: NetworkConfig, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = tuple(classes)
+        self.encoder = Encoder(create_vit(config), config)
+        width, foreground = self.encoder.width, len(classes)
+        self.classifier = nn.Conv2d(width, foreground, 1, bias=False)
+        self.aux_classifier = nn.Conv2d(width, foreground, 1, bias=False)
+        self.decoder = LargeFOV(width, foreground + 1, config.decoder_width, config.decoder_dilation)
+        self.projector = Projector(width, config.projector_width, config.projector_bottleneck, config.prototypes)
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels; inputs are multiples of it."""
+        return self.encoder.patch_size
+
+    def forward(self, images: Float[Tensor, "B 3 H W"], mask: Bool[Tensor, "B h w"] | None = None) -> NetworkOutput:
+        """Run everything but the projector on normalised images; True in ``mask`` hides a patch."""
+        features = self.encoder(images, mask)
+        cam, aux_cam = self.cams_of(features)
+        logits, aux_logits = self.classify(features)
+        return NetworkOutput(logits, aux_logits, self.decoder(features.patches), cam, aux_cam, features)
+
+    def classify(self, features: Features) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
+        """Tag logits of the final and of the auxiliary map: global **max** pooling, then the 1×1 classifier."""
+        return _pooled(features.patches, self.classifier), _pooled(features.auxiliary, self.aux_classifier)
+
+    def cams_of(self, features: Features) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B K h w"]]:
+        """Final and auxiliary class activation maps (METHOD §2), not normalised."""
+        return F.relu(self.classifier(features.patches)), F.relu(self.aux_classifier(features.auxiliary))
+
+    def cams(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B K h w"]]:
+        """Final and auxiliary class activation maps of images, not normalised."""
+        return self.cams_of(self.encoder(images))
+
+    def aux_cam(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K h w"]:
+        """Only the auxiliary map, without the layers behind it."""
+        return F.relu(self.aux_classifier(self.encoder.auxiliary(images)))
+
+    def segment_logits(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
+        """Only the decoder's logits: what prediction needs."""
+        return self.decoder(self.encoder.patch_map(images))
+
+    def project(self, tokens: Float[Tensor, "M D"]) -> Float[Tensor, "M P"]:
+        """Projection of global or patch tokens."""
+        return self.projector(tokens)
+
+    def pixel_stats(self) -> tuple[Float[Tensor, "3 1 1"], Float[Tensor, "3 1 1"]]:
+        """Mean and standard deviation that normalise an image in [0, 1]."""
+        device = self.classifier.weight.device
+        mean = torch.tensor(self.config.mean, device=device).view(3, 1, 1)
+        return mean, torch.tensor(self.config.std, device=device).view(3, 1, 1)
+
+
+def _pooled(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d) -> Float[Tensor, "B K"]:
+    return F.linear(features.amax(dim=(2, 3)), classifier.weight.flatten(1))
