@@ -1,0 +1,189 @@
+"""The ``coco`` source: COCO's ``instances_*.json``, tags and masks straight from it, nothing to convert."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy import ndarray
+
+from tagseg.config import DataConfig
+from tagseg.data.dataset import IGNORE, Sample, TaggedImages
+from tagseg.data.layout import choose_folder, data_root, locate, without_extension
+from tagseg.data.masks import check_size
+from tagseg.data.outlines import RunLengths, fill_polygon
+from tagseg.data.tags import ClassIndex, class_list
+from tagseg.errors import TagsegError, list_some
+
+
+class CocoObject(NamedTuple):
+    """One annotation: label 1 to K or 255 (crowd), and its outline: polygons, run lengths, or ``None`` if not kept."""
+
+    label: int
+    outline: tuple[ndarray, ...] | RunLengths | None
+
+
+@dataclass(frozen=True, eq=False)
+class CocoMask:
+    """Draws the mask of one image from its annotations.
+
+    Where objects overlap, the smaller is on top (a cup before a table, a tie on a person); of equal ones the later.
+    Crowd regions are 255 where no object covers them. A pixel is inside a polygon if its centre is; pycocotools
+    differs by a pixel at some borders.
+
+    Attributes:
+        image: the image it belongs to.
+        size: height and width that the annotations were made at.
+        objects: the annotations.
+    """
+
+    image: Path
+    size: tuple[int, int]
+    objects: tuple[CocoObject, ...]
+
+    def __call__(self) -> UInt8[ndarray, "H W"]:
+        """Ids per pixel: 0 background, 1 to K foreground, 255 ignored.
+
+        Raises:
+            TagsegError: a damaged outline, or another size than the image's.
+        """
+        check_size(f"in the annotations of {self.image.name}", self.size, self.image)
+        drawn = [(o.label, self._draw(o)) for o in self.objects]
+        drawn.sort(key=lambda each: (each[0] != IGNORE, -np.count_nonzero(each[1])))
+        ids = np.zeros(self.size, np.uint8)
+        for label, inside in drawn:
+            ids[inside] = label
+        return ids
+
+    def _draw(self, annotated: CocoObject) -> Bool[ndarray, "H W"]:
+        canvas = np.zeros(self.size, bool)
+        if isinstance(annotated.outline, RunLengths):
+            try:
+                if annotated.outline.size != self.size:
+                    raise ValueError(f"run lengths of the size {annotated.outline.size} instead of {self.size}")
+                return annotated.outline.decode()
+            except ValueError as error:
+                what = f"the annotations of {self.image.name} hold {error}"
+                raise TagsegError(f"{what}, expected COCO's run lengths: repair or remove the annotation") from error
+        for polygon in annotated.outline or ():
+            fill_polygon(canvas, polygon)
+        return canvas
+
+
+class _Image(NamedTuple):
+    file: str
+    size: tuple[int, int]
+    objects: tuple[tuple[int, CocoObject], ...]  # with the category id
+
+
+def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
+    """Load a split of COCO's layout: ``annotations/instances_<split>.json`` and images in ``<split>/``.
+
+    - *Tags* are the categories with an object in the image. A crowd region gives no tag: scoring ignores it.
+    - *Classes* are all categories by ascending id (COCO's ids have gaps: 1 to 90 become labels 1 to 80), or those set,
+      in their order; objects of the others then are background.
+    - The training split keeps only images with a tag (82,081 of COCO 2014); other splits keep all.
+    - *Masks* are drawn when they are read (``CocoMask``).
+
+    Args:
+        config: the data settings; ``root``, ``images``, ``masks``, ``classes``, ``skip_missing`` apply.
+        split: ``train2014``, ``val2017`` ...
+        masks: whether the samples can read their masks; without, no outline is kept in memory.
+
+    Raises:
+        TagsegError: a file or folder is absent or malformed.
+    """
+    root = data_root(config.root)
+    masks = _wants_masks(config, masks)
+    path = _annotation_file(root, split)
+    categories, entries = _read(path, masks)
+    # sorted by id: the published order of labels
+    classes = class_list(config.classes, root) or tuple(name for _, name in sorted(categories.items()))
+    index = ClassIndex(tuple(categories.values()))
+    index(classes, f"--data.classes, looked up among the categories of {path.name}")
+    label_of = {category: classes.index(name) + 1 for category, name in categories.items() if name in classes}
+
+    images = choose_folder(root, config.images, (split, f"images/{split}", "images"), "--data.images")
+    if images is None:
+        raise TagsegError(
+            f"{root} has no folder {split}, expected COCO's layout, images in {split}/: set --data.images"
+        )
+    kept = {entry.file: _labelled(entry, label_of) for entry in entries}
+    if len(kept) < len(entries):
+        raise TagsegError(f"{path} lists an image file twice, expected each once: remove the copies")
+    if split == config.train_split:
+        kept = {file: objects for file, objects in kept.items() if _tags(objects)}
+    files = locate(kept, images, path.name, config.skip_missing)
+    samples = []
+    for entry in entries:
+        if entry.file in files:
+            image = images / files[entry.file]
+            objects = kept[entry.file]
+            mask = CocoMask(image, entry.size, objects) if masks else None
+            samples.append(Sample(without_extension(files[entry.file]), image, _tags(objects), mask))
+    return TaggedImages(f"coco ({root}), split {split}", classes, tuple(samples), path.name)
+
+
+def _wants_masks(config: DataConfig, masks: bool) -> bool:
+    if config.tags != "auto" or config.masks not in ("auto", "none"):
+        key, value = ("tags", config.tags) if config.tags != "auto" else ("masks", config.masks)
+        expected = "expected auto (or none for masks): COCO's tags and masks come from its annotations"
+        raise TagsegError(f"--data.{key} is {value!r}, {expected}; remove it, or use --data.source folder")
+    return masks and config.masks == "auto"
+
+
+def _annotation_file(root: Path, split: str) -> Path:
+    path = root / "annotations" / f"instances_{split}.json"
+    if not path.is_file():
+        present = sorted(p.stem.removeprefix("instances_") for p in path.parent.glob("instances_*.json"))
+        known = list_some(present, most=10) or "none"
+        raise TagsegError(f"{path} does not exist, splits present: {known}; set --data.train_split or .val_split")
+    return path
+
+
+def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
+    """Names per category id, and the images in the file's order; outlines only if wanted."""
+    try:
+        content = json.loads(path.read_bytes())
+        categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+        objects: dict[int, list[tuple[int, CocoObject]]] = defaultdict(list)
+        for entry in content["annotations"]:
+            outline = _outline(entry["segmentation"]) if outlines else None
+            label = IGNORE if entry.get("iscrowd") else 0  # the others get theirs when the classes are known
+            if entry["category_id"] not in categories:
+                raise ValueError(f"the category {entry['category_id']}, which it does not define")
+            objects[entry["image_id"]].append((entry["category_id"], CocoObject(label, outline)))
+        images = [
+            _Image(str(entry["file_name"]), (entry["height"], entry["width"]), tuple(objects[entry["id"]]))
+            for entry in content["images"]
+        ]
+    except KeyError as error:
+        raise TagsegError(f"{path} has an entry without {error}, expected COCO's instances: check the file") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise TagsegError(f"{path} cannot be read ({error}), expected COCO's instances: check the file") from error
+    return categories, images
+
+
+def _outline(segmentation: Any) -> tuple[ndarray, ...] | RunLengths:
+    if isinstance(segmentation, dict):
+        height, width = segmentation["size"]
+        counts = segmentation["counts"]
+        return RunLengths((height, width), counts if isinstance(counts, str) else np.asarray(counts, np.int64))
+    polygons = tuple(np.asarray(polygon, np.float32) for polygon in segmentation)  # a fifth of the lists' memory
+    if not all(p.ndim == 1 and len(p) % 2 == 0 and np.isfinite(p).all() for p in polygons):
+        raise ValueError("a polygon that is not x0, y0, x1, y1, ...")
+    return polygons
+
+
+def _labelled(entry: _Image, label_of: dict[int, int]) -> tuple[CocoObject, ...]:
+    """The objects of the classes wanted, with their labels."""
+    return tuple(o._replace(label=o.label or label_of[c]) for c, o in entry.objects if c in label_of)
+
+
+def _tags(objects: tuple[CocoObject, ...]) -> tuple[int, ...]:
+    return tuple(sorted({o.label - 1 for o in objects if o.label != IGNORE}))

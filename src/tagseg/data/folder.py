@@ -1,0 +1,121 @@
+"""The ``folder`` source: a folder of photos and a tag file beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tagseg.config import DataConfig
+from tagseg.data.dataset import Sample, TaggedImages
+from tagseg.data.layout import FileIndex, choose_file, choose_folder, data_root, locate, without_extension
+from tagseg.data.masks import PngMask
+from tagseg.data.tags import ClassIndex, TagRow, TagTable, class_list, read_tags
+from tagseg.errors import TagsegError
+
+TAG_FILES = ("labels.csv", "tags.csv", "labels.jsonl", "tags.jsonl")
+"""Names under which a tag file is found by itself, the first first."""
+
+_VAL_SHARE = 0.2
+
+
+def folder(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
+    """Load photos tagged by a CSV or JSON-lines file (``tags.read_tags`` says how it is written).
+
+    - *Images* are in ``images/``, ``JPEGImages/`` or the root itself; *masks*, where there are any, in ``masks/`` or
+      ``SegmentationClass/``, PNG files named like their image. An image without a mask file has no mask.
+    - *Splits* are the file's ``split`` column. Without one, an image belongs to validation if a hash of its name falls
+      into the lowest fifth (or is the lowest of all): the same images each time, and an image keeps its side when
+      others come or go. All images are loaded if both splits have one name or no validation is wanted.
+    - *Classes* are those set, else ``classes.txt`` in the root, else all tags in the file, sorted.
+    - An image with empty tags is valid: it is nothing but background, and all its tags are 0.
+
+    Args:
+        config: the data settings; ``root``, ``tags``, ``images``, ``masks``, ``classes``, ``skip_missing`` apply.
+        split: name of the split.
+        masks: whether the samples can read their masks.
+
+    Raises:
+        TagsegError: a folder or file is absent or malformed, an image absent, a tag unknown, or the split empty.
+    """
+    root = data_root(config.root)
+    table = read_tags(_tag_file(root, config.tags))
+    classes = class_list(config.classes, root) or table.classes()
+    rows = _rows_of(table, config, split)
+
+    images = choose_folder(root, config.images, ("images", "JPEGImages"), "--data.images") or root
+    files = locate((row.image for row in rows), images, table.path.name, config.skip_missing)
+    mask_of = _mask_finder(root, config, len(classes)) if masks else None
+
+    index = ClassIndex(classes)
+    samples = []
+    for row in rows:
+        if row.image not in files:
+            continue
+        image = images / files[row.image]
+        name = without_extension(files[row.image])
+        tags = index(row.labels, f"{row.image!r} ({table.path.name} line {row.line})")
+        samples.append(Sample(name, image, tags, mask_of(name, image) if mask_of else None))
+    return TaggedImages(f"folder ({root}), split {split}", classes, tuple(samples), table.tags_from)
+
+
+def _tag_file(root: Path, setting: str) -> Path:
+    if setting != "auto":
+        return choose_file(root, setting, "--data.tags")
+    for name in TAG_FILES:
+        if (root / name).is_file():
+            return root / name
+    names = ", ".join(TAG_FILES)
+    raise TagsegError(
+        f"{root} has no tag file, expected one of {names} with the columns image,labels "
+        "('photo1.jpg,cat;dog'): add one, or set --data.tags"
+    )
+
+
+def _rows_of(table: TagTable, config: DataConfig, split: str) -> list[TagRow]:
+    if table.has_splits:
+        rows = [row for row in table.rows if row.split == split]
+        present = ", ".join(f"{name} ({count})" for name, count in table.splits().items()) or "none"
+        known = f"splits present: {present}"
+    elif config.train_split == config.val_split or not config.val_split:
+        rows = list(table.rows)
+        known = "the file has no rows"
+    else:
+        rows = _hashed_rows(table, split, {config.train_split: False, config.val_split: True})
+        known = f"the file has {len(table.rows)} rows and no split column, which gives {config.train_split} about 80 %"
+    if not rows:
+        raise TagsegError(
+            f"{table.path} has no image in split {split!r}; {known}: set --data.train_split or .val_split"
+        )
+    return rows
+
+
+def _hashed_rows(table: TagTable, split: str, is_val: dict[str, bool]) -> list[TagRow]:
+    if split not in is_val or not table.rows:
+        return []
+    places = [_place(row.image) for row in table.rows]
+    limit = max(_VAL_SHARE, min(places))
+    return [row for row, place in zip(table.rows, places, strict=True) if (place <= limit) == is_val[split]]
+
+
+def _place(name: str) -> float:
+    """A number from 0 to 1 that depends on the name only, on every machine."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") / 2**32
+
+
+class _MaskFinder:
+    """Finds the mask of an image, or nothing where there is none."""
+
+    def __init__(self, folder: Path, classes_count: int) -> None:
+        self._index = FileIndex(folder, (".png",))
+        self._classes_count = classes_count
+
+    def __call__(self, name: str, image: Path) -> PngMask | None:
+        file = self._index.find(name)
+        return PngMask(self._index.folder / file, image, self._classes_count) if file else None
+
+
+def _mask_finder(root: Path, config: DataConfig, classes_count: int) -> _MaskFinder | None:
+    if config.masks == "none":
+        return None
+    masks = choose_folder(root, config.masks, ("masks", "SegmentationClass"), "--data.masks")
+    return _MaskFinder(masks, classes_count) if masks else None

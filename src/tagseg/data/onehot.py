@@ -1,0 +1,117 @@
+"""The community's ``cls_labels_onehot.npy``: a pickled dict of tags, read without running anything it contains."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tagseg.errors import TagsegError
+
+
+class _Dtype:
+    """Stands for ``numpy.dtype`` in a pickle; numbers, text and objects only."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        if not re.fullmatch(r"[biufSU]\d+|O8?", code):
+            raise pickle.UnpicklingError(f"it holds arrays of {code!r}")
+        self.code = code
+        self.byte_order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.byte_order = state[1]
+
+    def values(self, data: Any, shape: tuple[int, ...], order: str = "C") -> ndarray | list[Any]:
+        """The content of an array: of numbers as an array, of objects as a list."""
+        if self.code.startswith("O"):
+            return list(data)
+        return np.frombuffer(data, np.dtype(self.byte_order + self.code)).reshape(shape, order=order)  # type: ignore[call-overload]
+
+
+class _Array:
+    """Stands for ``numpy.ndarray``; whatever it is made with, its content comes with the state."""
+
+    def __init__(self, *_: object) -> None:
+        self.content: ndarray | list[Any] = []
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, fortran, data = state
+        self.content = dtype.values(data, shape, "F" if fortran else "C")
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> Any:
+    return dtype.values(data, (1,))[0]
+
+
+def _from_buffer(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> _Array:
+    array = _Array()
+    array.content = dtype.values(data, shape, order)
+    return array
+
+
+_NUMPY_1_AND_2 = ("numpy.core", "numpy._core")
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): lambda text, _: text.encode("latin1"),
+    **{(f"{core}.multiarray", "_reconstruct"): _Array for core in _NUMPY_1_AND_2},
+    **{(f"{core}.multiarray", "scalar"): _scalar for core in _NUMPY_1_AND_2},
+    **{(f"{core}.numeric", "_frombuffer"): _from_buffer for core in _NUMPY_1_AND_2},
+}
+"""Everything that a pickle of arrays refers to, replaced by the plain code above: neither a function that the file
+names nor numpy's own unpickling, which trusts its input, is ever called."""
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads arrays, numbers, text and containers; refuses a file that names anything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _STAND_INS:
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
+        return _STAND_INS[module, name]
+
+
+def read_onehot(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Read a ``.npy`` file that holds a dict of image id → array (K,) of 0 and 1, in the order of the classes.
+
+    Returns:
+        Per image id its class names.
+
+    Raises:
+        TagsegError: the file is damaged, has another content, or refers to anything but arrays.
+    """
+    expected = f"expected a dict of image id → array of {len(classes)} zeros and ones"
+    try:
+        table = _load(path)
+        tags = {str(key): _names(value, classes) for key, value in table.items()}
+    except Exception as error:  # a damaged pickle raises nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise TagsegError(f"{path} cannot be read ({reason}), {expected}: set --data.tags to xml or a CSV") from error
+    return tags
+
+
+def _load(path: Path) -> dict[Any, Any]:
+    with io.BytesIO(path.read_bytes()) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if shape != () or not dtype.hasobject:
+            raise ValueError(f"it holds an array of {dtype} of shape {shape}")
+        content = _ArrayUnpickler(file).load()
+    if isinstance(content, _Array) and len(content.content) == 1:
+        content = content.content[0]
+    if not isinstance(content, dict):
+        raise ValueError(f"it holds a {type(content).__name__}")
+    return content
+
+
+def _names(onehot: Any, classes: tuple[str, ...]) -> tuple[str, ...]:
+    values = np.asarray(onehot.content if isinstance(onehot, _Array) else onehot)
+    if values.shape != (len(classes),) or not np.isin(values, (0, 1)).all():
+        raise ValueError(f"a row has the shape {values.shape} or values other than 0 and 1")
+    return tuple(name for name, present in zip(classes, values, strict=True) if present)

@@ -1,0 +1,84 @@
+"""Object outlines as COCO stores them, to pixels: polygons and run lengths."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+
+class RunLengths(NamedTuple):
+    """A mask as lengths of runs, background first, down the columns: ``size`` is (H, W), ``counts`` numbers or text."""
+
+    size: tuple[int, int]
+    counts: ndarray | str
+
+    def decode(self) -> Bool[ndarray, "H W"]:
+        """The mask.
+
+        Raises:
+            ValueError: the runs do not add up to its size, or the text is damaged.
+        """
+        height, width = self.size
+        counts = decode_counts(self.counts) if isinstance(self.counts, str) else self.counts
+        if (counts < 0).any() or counts.sum() != height * width:
+            raise ValueError(f"run lengths that add up to {counts.sum()} pixels instead of {height}×{width}")
+        values = np.arange(len(counts)) % 2 == 1
+        return np.repeat(values, counts).reshape(width, height).T
+
+
+def decode_counts(text: str) -> Int[ndarray, " n"]:
+    """Run lengths from COCO's text.
+
+    Each number is little-endian groups of 5 bits, one a character (code 48 added): bit 6 says that more follow, the
+    top bit of the last group is the sign. From the fourth on, a number is the difference to the one two before.
+
+    Raises:
+        ValueError: a character is out of range or the last number incomplete.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        group = ord(character) - 48
+        if not 0 <= group < 64:
+            raise ValueError(f"the character {character!r} in run lengths")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise ValueError("run lengths that break off")
+    return np.array(counts, np.int64)
+
+
+def fill_polygon(canvas: Bool[ndarray, "H W"], polygon: Float[ndarray, " xy"]) -> None:
+    """Set the pixels whose centre is inside a polygon (x0, y0, x1, y1, ...), by the even-odd rule, in place.
+
+    Pixel (row, column) has its centre at (x = column + 0.5, y = row + 0.5). Every row's centre line is cut with the
+    edges; each cut toggles inside and outside for the pixels right of it.
+    """
+    height, width = canvas.shape
+    x, y = polygon[0::2].astype(np.float64), polygon[1::2].astype(np.float64)
+    next_x, next_y = np.roll(x, -1), np.roll(y, -1)
+    # an edge cuts the rows from start to before stop; half-open, so that a shared corner is cut once
+    start = np.ceil(np.minimum(y, next_y) - 0.5).clip(0, height).astype(int)
+    stop = np.ceil(np.maximum(y, next_y) - 0.5).clip(0, height).astype(int)
+    cuts = stop - start
+    if not cuts.any():
+        return
+    edge = np.repeat(np.arange(len(x)), cuts)
+    row = np.arange(cuts.sum()) - np.repeat(cuts.cumsum() - cuts - start, cuts)
+    slope = (next_x - x)[edge] / (next_y - y)[edge]
+    column = np.ceil(x[edge] + (row + 0.5 - y[edge]) * slope - 0.5).clip(0, width).astype(int)
+
+    top, left, right = row.min(), column.min(), column.max()
+    box = canvas[top : row.max() + 1, left:right]
+    toggles = np.zeros((box.shape[0], box.shape[1] + 1), int)
+    np.add.at(toggles, (row - top, column - left), 1)
+    box |= toggles[:, :-1].cumsum(axis=1) % 2 == 1
