@@ -6,7 +6,7 @@ many classes needs a few planes of memory and not one per class.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ MAX_SIDE = 1024
 _VALUES_AT_ONCE = 1 << 26  # upsampled logits in memory at a time: 256 MB of float32
 
 
-class Sizing(NamedTuple):
+@dataclass(frozen=True)
+class Sizing:
     """How large an image goes through the network at scale 1.
 
     Attributes:
@@ -36,6 +37,12 @@ class Sizing(NamedTuple):
 
     size: int | None = None
     max_side: int | None = MAX_SIDE
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < 1:
+            raise TagsegError(f"size is {self.size}, expected a positive number of pixels, or none for the native size")
+        if self.max_side is not None and self.max_side < 0:
+            raise TagsegError(f"max_side is {self.max_side}, expected a number of pixels, or 0 to shrink nothing")
 
     def at(self, height: int, width: int, scale: float, patch: int) -> tuple[int, int]:
         """Input height and width in pixels at a scale: the nearest multiples of the patch, at least one patch."""

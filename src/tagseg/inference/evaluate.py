@@ -1,0 +1,224 @@
+"""Evaluation: a network's label maps, or its CAMs, against true masks, with the protocol beside the numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from jaxtyping import Int64, UInt8
+from numpy import ndarray
+from tqdm import tqdm
+
+from tagseg.config import CamConfig, DataConfig
+from tagseg.data.dataset import IGNORE, Sample, TaggedImages
+from tagseg.data.images import read_image
+from tagseg.data.palette import label_names
+from tagseg.data.sources import load
+from tagseg.errors import TagsegError, list_some
+from tagseg.inference import export
+from tagseg.inference.metrics import SegmentationResult, SegmentationScore
+from tagseg.inference.predict import open_network
+from tagseg.inference.segment import (
+    MAX_SIDE,
+    SCALES,
+    Sizing,
+    cam_label_map,
+    check_scales,
+    label_map,
+    resize,
+    scale_logits,
+    to_input,
+)
+from tagseg.model.network import Network
+from tagseg.pseudo.cam import multi_scale_cam
+
+What = Literal["segmentation", "cam", "aux_cam"]
+WHAT: tuple[What, ...] = get_args(What)
+_PER_CLASS = ("iou", "truth_pixels", "predicted_pixels")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores and how they came about.
+
+    Attributes:
+        protocol: what was scored and how, by name: everything that changes the numbers.
+        classes: the C label names, background first.
+        result: the scores.
+        matrix: int64 (C, C), pixels by true (row) and predicted (column) label.
+    """
+
+    protocol: dict[str, object]
+    classes: tuple[str, ...]
+    result: SegmentationResult
+    matrix: Int64[ndarray, "C C"]
+
+    def table(self) -> str:
+        """The scores in percent and the protocol, as text for a terminal."""
+        width = max(len(name) for name in (*self.classes, "pixel accuracy"))
+        lines = [f"{'class':<{width}}  IoU %  true px %"]
+        total = max(1, sum(self.result.truth_pixels))
+        for name, iou, pixels in zip(self.classes, self.result.iou, self.result.truth_pixels, strict=True):
+            score = f"{100 * iou:5.1f}" if pixels else "    -"  # absent from the truth: not in the mean
+            lines.append(f"{name:<{width}}  {score}  {100 * pixels / total:9.2f}")
+        lines += ["", f"{'mIoU':<{width}}  {100 * self.result.mean_iou:5.2f}"]
+        lines += [f"{'pixel accuracy':<{width}}  {100 * self.result.pixel_accuracy:5.2f}", ""]
+        lines += [f"{name}: {value}" for name, value in self.protocol.items()]
+        return "\n".join(lines)
+
+    def save(self, output: Path) -> None:
+        """Write ``evaluation.json`` (protocol and scores) and ``confusion_matrix.csv`` to a folder."""
+        scores = asdict(self.result)
+        per_class = [
+            {"label": label, "name": name, **{key: _finite(scores[key][label]) for key in _PER_CLASS}}
+            for label, name in enumerate(self.classes)
+        ]
+        overall = {key: _finite(value) for key, value in scores.items() if key not in _PER_CLASS}
+        export.save_json(output / "evaluation.json", {"protocol": self.protocol, **overall, "classes": per_class})
+        rows = [(name, *row) for name, row in zip(self.classes, self.matrix.tolist(), strict=True)]
+        export.save_table(output / "confusion_matrix.csv", ("true \\ predicted", *self.classes), rows)
+
+
+def evaluate(
+    model: str | Path | Network,
+    data: DataConfig,
+    split: str | None = None,
+    what: What = "segmentation",
+    *,
+    scales: tuple[float, ...] | None = None,
+    mirror: bool = True,
+    size: int | None = None,
+    max_side: int | None = MAX_SIDE,
+    background_threshold: float = CamConfig.background_threshold,
+    limit: int = 0,
+    device: str = "auto",
+    output: str | Path | None = None,
+    quiet: bool = False,
+) -> Evaluation:
+    """Score a network on a split that has masks; print the table.
+
+    Args:
+        model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``). Its
+            classes must be the data's.
+        data: where images, tags and masks are.
+        split: which images; default: ``data.val_split``.
+        what: ``segmentation`` (METHOD §9, no tags are used), or ``cam`` or ``aux_cam``: the class activation map of the
+            final or the auxiliary layer, limited to the image's tags (METHOD §6).
+        scales: factors of the image's size; default 1, 1.25, 1.5 (METHOD §9), for CAMs 1, 0.5, 1.5 (METHOD §2).
+        mirror: also look at the mirror image; CAMs always do.
+        size: resize every image to this many pixels square for the network; default: its native size.
+        max_side: longest side in pixels at scale 1, as in ``predict``.
+        background_threshold: CAMs only: a pixel at or below it is background.
+        limit: score only the first so many images; 0: all.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
+        output: folder for ``evaluation.json`` and ``confusion_matrix.csv``; default: none are written.
+        quiet: neither progress bar nor table.
+
+    Raises:
+        TagsegError: bad settings, other classes than the network's, no masks, or a broken image or mask.
+    """
+    if what not in WHAT:
+        raise TagsegError(f"what is {what!r}, expected one of: {', '.join(WHAT)}")
+    if limit < 0:
+        raise TagsegError(f"limit is {limit}, expected a number of images, or 0 for all")
+    scales = scales or (SCALES if what == "segmentation" else CamConfig().scales)
+    check_scales(scales)
+    view = _View(what, scales, mirror or what != "segmentation", Sizing(size, max_side), background_threshold)
+    network = open_network(model, device)
+    every = load(data, data.val_split if split is None else split, masks=True)
+    check_classes(network.classes, every)
+    images = every.with_masks().first(limit)
+    if not len(images):
+        raise TagsegError(f"{every.source} has no masks to score with: choose another split or name the masks' folder")
+    score = SegmentationScore(len(images.classes) + 1)
+    for sample in tqdm(images.samples, desc=f"evaluate {what}", unit="image", disable=True if quiet else None):
+        _count(score, sample, view.label(network, sample))
+    if not score.matrix.any():
+        raise TagsegError(
+            f"{every.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
+        )
+    protocol = {
+        "model": str(model) if isinstance(model, str | Path) else "network in memory",
+        "source": every.source,
+        "images": len(images),
+        "images without mask, left out": len(every) - len(every.with_masks()),
+        "classes with background": score.classes,
+        "ignored label": IGNORE,
+        "mean IoU over": "classes present in the truth",
+        **view.protocol(images.tags_from),
+    }
+    evaluation = Evaluation(protocol, label_names(images.classes), score.compute(), score.matrix.numpy())
+    if output is not None:
+        evaluation.save(Path(output))
+    if not quiet:
+        print(evaluation.table())
+    return evaluation
+
+
+@dataclass(frozen=True)
+class _View:
+    """How a network looks at an image; the arguments of ``evaluate``."""
+
+    what: What
+    scales: tuple[float, ...]
+    mirror: bool
+    sizing: Sizing
+    background_threshold: float
+
+    def label(self, network: Network, sample: Sample) -> UInt8[ndarray, "H W"]:
+        """The label map to be scored."""
+        photo = read_image(sample.image)
+        height, width = photo.shape[:2]
+        image = to_input(network, photo)
+        if self.what == "segmentation":
+            return label_map(scale_logits(network, image, self.scales, self.mirror, self.sizing), (height, width))
+        image = resize(image, self.sizing.at(height, width, 1.0, network.patch_size))
+        cams = multi_scale_cam(network, image, self.scales)
+        cam = cams.final if self.what == "cam" else cams.auxiliary
+        return cam_label_map(cam[0], sample.tags, (height, width), self.background_threshold)
+
+    def protocol(self, tags_from: str) -> dict[str, object]:
+        """Everything of it that changes the numbers."""
+        is_cam = self.what != "segmentation"
+        side, most = self.sizing.size, self.sizing.max_side
+        return {
+            "what": self.what,
+            "tags used": f"yes, from {tags_from}" if is_cam else "no",
+            "scales": list(self.scales),
+            "mirror": self.mirror,
+            "input size": f"{side} x {side} pixels" if side else f"native, longer side at most {most or 'any'}",
+            **({"background threshold": self.background_threshold} if is_cam else {}),
+        }
+
+
+def check_classes(known: tuple[str, ...], data: TaggedImages) -> None:
+    """Raise ``TagsegError`` unless a network's classes are the data's, in the same order."""
+    if known == data.classes:
+        return
+    counts = f"the model has {len(known)} classes and {data.source} has {len(data.classes)}"
+    only_model = [name for name in known if name not in data.classes]
+    only_data = [name for name in data.classes if name not in known]
+    parts = [f"only the model has {list_some(only_model)}"] if only_model else []
+    parts += [f"only the data have {list_some(only_data)}"] if only_data else []
+    difference = " and ".join(parts) or "their order differs"
+    raise TagsegError(f"{counts}; {difference}: score with the model's classes (data.classes)")
+
+
+def _count(score: SegmentationScore, sample: Sample, labels: UInt8[ndarray, "H W"]) -> None:
+    """Add one image; a message about it says which."""
+    assert sample.mask is not None  # with_masks() left no other
+    truth = sample.mask()
+    if truth.shape != labels.shape:
+        sizes = f"{truth.shape[1]} x {truth.shape[0]} pixels and its image {labels.shape[1]} x {labels.shape[0]}"
+        raise TagsegError(f"the mask of {sample.name} has {sizes}, expected the same size")
+    try:
+        score.update(labels, truth)
+    except TagsegError as error:
+        raise TagsegError(f"mask of {sample.name}: {error}") from error
+
+
+def _finite(value: float | int) -> float | int | None:
+    """JSON has no not-a-number."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,169 @@
+"""The files that prediction and evaluation write. A file is either complete or not there, whatever interrupts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+
+from tagseg.data.dataset import IGNORE
+from tagseg.data.palette import colour, label_names, palette
+from tagseg.errors import TagsegError
+
+OVERLAY_SIDE = 1600
+"""An overlay is for looking at: its longer side is at most this many pixels."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path`` to write to; takes its place at the end, vanishes on an error.
+
+    Raises:
+        TagsegError: the folder or the file cannot be written.
+    """
+    temporary = path.parent / f".{uuid4().hex}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TagsegError(f"cannot write {path}: {reason}; choose another output folder or make room") from error
+    finally:
+        with suppress(OSError):  # usually it has become the file
+            temporary.unlink()
+
+
+def save_mask(path: Path, labels: UInt8[ndarray, "H W"]) -> None:
+    """A label map as a PNG whose pixel values are the labels, shown in VOC's colours."""
+    picture = Image.fromarray(labels)
+    picture.putpalette(palette().tobytes())
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=False)
+
+
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """A picture for people: JPEG or PNG by the name's ending."""
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".png":
+            picture.save(temporary, format="PNG")
+        else:
+            picture.save(temporary, format="JPEG", quality=90)
+
+
+def save_scores(path: Path, scores: Float[ndarray, "C H W"], classes: tuple[str, ...]) -> None:
+    """``scores`` (as float16) and ``classes`` (the C label names) as a compressed ``.npz``, readable without pickle."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, scores=scores.astype(np.float16), classes=np.array(label_names(classes)))
+
+
+def save_json(path: Path, content: dict[str, object]) -> None:
+    """Indented UTF-8 JSON; not-a-number must have been replaced by ``None``."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def save_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A UTF-8 CSV file with a header line."""
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def save_legend(path: Path, classes: tuple[str, ...]) -> None:
+    """What the labels of the masks mean: a CSV with label, name and colour."""
+    rows = [(label, name, *colour(label)) for label, name in enumerate(label_names(classes))]
+    save_table(path, ("label", "name", "red", "green", "blue"), rows)
+
+
+def blend(
+    image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"], opacity: float = 0.5, line: int = 1
+) -> UInt8[ndarray, "H W 3"]:
+    """The image tinted in its labels' colours, with outlines.
+
+    Args:
+        image: RGB.
+        labels: background (0) stays as it is; ignored pixels (255) turn white.
+        opacity: of the tint, 0 to 1; outlines are opaque.
+        line: about half the width of the outlines in pixels; 0 draws none.
+    """
+    colours = palette().copy()
+    colours[IGNORE] = 255
+    tint = colours[labels]
+    strength = np.where(labels == 0, 0, opacity).astype(np.float32)
+    strength[_edges(labels, line) & (labels != 0)] = 1
+    mixed = image + (tint.astype(np.float32) - image) * strength[..., None]
+    return mixed.round().astype(np.uint8)
+
+
+def _edges(labels: UInt8[ndarray, "H W"], line: int) -> ndarray:
+    """Pixels that have another label within ``line`` steps along a row or a column."""
+    edges = np.zeros(labels.shape, bool)
+    for step in range(1, line + 1):
+        across = labels[:, step:] != labels[:, :-step]
+        edges[:, step:] |= across
+        edges[:, :-step] |= across
+        down = labels[step:] != labels[:-step]
+        edges[step:] |= down
+        edges[:-step] |= down
+    return edges
+
+
+def draw_overlay(
+    image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"], classes: tuple[str, ...], side: int = OVERLAY_SIDE
+) -> Image.Image:
+    """The image tinted in the colours of its classes, and below it a legend of those that were found."""
+    picture, mask = Image.fromarray(image), Image.fromarray(labels)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    mask = mask.resize(picture.size, Image.Resampling.NEAREST)
+    longer = max(picture.size)
+    blended = Image.fromarray(blend(np.asarray(picture), np.asarray(mask), line=1 + longer // 600))
+    names = label_names(classes)
+    found = [int(label) for label in np.unique(labels) if 0 < label < len(names)]
+    entries = [(names[label], colour(label)) for label in found] or [("nothing found", colour(0))]
+    legend = draw_legend(entries, blended.width, font_size=min(28, max(13, longer // 45)))
+    return stack([blended, legend])
+
+
+def draw_legend(entries: Sequence[tuple[str, tuple[int, int, int]]], width: int, font_size: int = 13) -> Image.Image:
+    """A white strip of coloured squares with names, in as many lines as ``width`` needs; wider if one name is."""
+    font = ImageFont.load_default(size=font_size)
+    gap, square = font_size // 2, font_size
+    lengths = [square + gap + round(font.getlength(name)) + 2 * gap for name, _ in entries]
+    width = max(width, gap + max(lengths, default=0))
+    places, x, y = [], gap, gap
+    for length in lengths:
+        if x > gap and x + length > width:
+            x, y = gap, y + font_size + gap
+        places.append((x, y))
+        x += length
+    strip = Image.new("RGB", (width, y + font_size + gap), "white")
+    draw = ImageDraw.Draw(strip)
+    for (name, fill), (x, y) in zip(entries, places, strict=True):
+        draw.rectangle((x, y, x + square - 1, y + square - 1), fill=fill, outline=(90, 90, 90))
+        draw.text((x + square + gap, y + square // 2), name, fill=(20, 20, 20), font=font, anchor="lm")
+    return strip
+
+
+def stack(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures below each other, left-aligned on white."""
+    size = (max(p.width for p in pictures), sum(p.height for p in pictures))
+    sheet, y = Image.new("RGB", size, "white"), 0
+    for picture in pictures:
+        sheet.paste(picture, (0, y))
+        y += picture.height
+    return sheet

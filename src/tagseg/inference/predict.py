@@ -1,0 +1,224 @@
+"""Prediction: photos in, label maps out. No tags are needed (METHOD §9).
+
+Imports neither Lightning nor torchmetrics nor anything else that only training needs; a test holds it to that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy import ndarray
+from tqdm import tqdm
+
+from tagseg.data.images import find_images, read_image
+from tagseg.errors import TagsegError, list_some
+from tagseg.inference import export
+from tagseg.inference.segment import (
+    MAX_SIDE,
+    SCALES,
+    Sizing,
+    check_scales,
+    label_map,
+    merge_scales,
+    pick_device,
+    scale_logits,
+    to_input,
+)
+from tagseg.model.checkpoint import load_network
+from tagseg.model.network import Network
+
+_FOLDERS = {"masks": ".png", "overlays": ".jpg", "scores": ".npz"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found in one image.
+
+    Attributes:
+        image: the image file.
+        name: of its outputs, without ending: ``masks/<name>.png``, ``overlays/<name>.jpg``, ``scores/<name>.npz``.
+        mask: the label map file.
+        shares: share of the pixels (0 to 1) of each foreground class that was found, largest first.
+    """
+
+    image: Path
+    name: str
+    mask: Path
+    shares: dict[str, float]
+
+
+def predict(
+    model: str | Path | Network,
+    images: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    scales: tuple[float, ...] = SCALES,
+    mirror: bool = True,
+    size: int | None = None,
+    max_side: int | None = MAX_SIDE,
+    overlays: bool = True,
+    scores: bool = False,
+    device: str = "auto",
+    quiet: bool = False,
+) -> list[Prediction]:
+    """Label every pixel of photos with a trained network.
+
+    Writes to ``output``: ``masks/`` (palette PNG: pixel values are labels, 0 background, k+1 the k-th class),
+    ``classes.csv`` (what the labels mean), ``predictions.csv`` (what was found in each image), and on request
+    ``overlays/`` and ``scores/``. Sub-folders of the input are kept. Input files are never overwritten.
+
+    Args:
+        model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``).
+        images: an image file, a folder (searched with its sub-folders) or several of them.
+        output: folder for the results.
+        scales: factors of the image's size at which the network looks at it.
+        mirror: also look at the mirror image.
+        size: resize every image to this many pixels square for the network; default: its native size.
+        max_side: shrink photos with a longer side to this many pixels for the network; masks keep the native size.
+            0 never shrinks.
+        overlays: also write pictures of the masks over the images.
+        scores: also write each class's score per pixel: float16 (C, H, W), softmax of the merged logits that METHOD §9
+            defines (what a CRF takes; sums over views, so sharper than calibrated probabilities).
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
+        quiet: no progress bar.
+
+    Returns:
+        One entry for each image, in the order of the input.
+
+    Raises:
+        TagsegError: bad settings, no image, outputs that would overwrite inputs; or, after all others are done, images
+            that could not be read.
+    """
+    check_scales(scales)
+    sizing, output = Sizing(size, max_side), Path(output).expanduser()
+    jobs = name_outputs(images, output)
+    network = open_network(model, device)
+    done: list[Prediction] = []
+    failed: dict[Path, str] = {}
+    try:
+        for image, name in tqdm(jobs, desc="predict", unit="image", disable=True if quiet else None):
+            try:
+                photo = read_image(image)
+                labels, probabilities = _segment(network, photo, scales, mirror, sizing, scores)
+            except TagsegError as error:
+                failed[image] = str(error)
+                continue
+            except (MemoryError, torch.cuda.OutOfMemoryError):
+                failed[image] = f"{image} does not fit into memory: lower max_side (now {max_side})"
+                continue
+            if probabilities is not None:
+                export.save_scores(_target(output, "scores", name), probabilities, network.classes)
+            if overlays:
+                picture = export.draw_overlay(photo, labels, network.classes)
+                export.save_picture(_target(output, "overlays", name), picture)
+            mask = _target(output, "masks", name)
+            export.save_mask(mask, labels)
+            done.append(Prediction(image, name, mask, class_shares(labels, network.classes)))
+    finally:  # also when interrupted: the tables describe the masks that are there
+        if done:
+            _save_tables(output, done, network.classes)
+    if failed:
+        raise TagsegError(_failure(failed, len(jobs)))
+    return done
+
+
+def open_network(model: str | Path | Network, device: str) -> Network:
+    """The network in evaluation mode on the device.
+
+    Raises:
+        TagsegError: no such model or device.
+    """
+    place = pick_device(device)
+    network = model if isinstance(model, Network) else load_network(model, device=str(place))
+    return network.to(place).eval()
+
+
+def _segment(
+    network: Network,
+    photo: UInt8[ndarray, "H W 3"],
+    scales: tuple[float, ...],
+    mirror: bool,
+    sizing: Sizing,
+    scored: bool,
+) -> tuple[UInt8[ndarray, "H W"], ndarray | None]:
+    """Label map and, only where they are asked for, every class's probability (C, H, W)."""
+    grids = scale_logits(network, to_input(network, photo), scales, mirror, sizing)
+    size = photo.shape[:2]
+    probabilities = merge_scales(grids, size).softmax(dim=0).half().cpu().numpy() if scored else None
+    return label_map(grids, size), probabilities
+
+
+def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> list[tuple[Path, str]]:
+    """The images to predict and the name of each one's outputs, without ending.
+
+    A name is the path below the folder that all the given files and folders share. Images that differ only in their
+    ending keep it in the name: ``a.jpg`` and ``a.png`` give ``a.jpg.png`` and ``a.png.png``.
+
+    Raises:
+        TagsegError: nothing to predict, names that still collide, or an output that would overwrite an image.
+    """
+    several = [images] if isinstance(images, str | Path) else images
+    given = [Path(path).expanduser() for path in several]
+    found: dict[Path, Path] = {}  # absolute path → path as given; an image named twice is predicted once
+    for path in given:
+        for image in find_images(path) if path.is_dir() else [path]:
+            if not (path.is_dir() and _is_own(image, output, path)):
+                found.setdefault(Path(os.path.abspath(image)), image)
+    if not found:
+        places = list_some([str(path) for path in given])
+        raise TagsegError(f"no image in {places or 'an empty list'}, expected image files or folders with images")
+    root = os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in given])
+    relative = [path.relative_to(root) for path in found]
+    stems = Counter(path.with_suffix("") for path in relative)
+    names = [(path if stems[path.with_suffix("")] > 1 else path.with_suffix("")).as_posix() for path in relative]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise TagsegError(f"two images would both be written as {twice[0]}: rename one or predict them separately")
+    inputs = {path.resolve() for path in found}
+    for name in names:
+        for folder in _FOLDERS:
+            target = _target(output, folder, name)
+            if target.resolve() in inputs:
+                raise TagsegError(f"{target} is an input and would be overwritten: choose another output folder")
+    return list(zip(found.values(), names, strict=True))
+
+
+def _is_own(image: Path, output: Path, folder: Path) -> bool:
+    """Whether an image found in a folder is an earlier run's output below it."""
+    own = [(output / name).resolve() for name in _FOLDERS]
+    return any(image.resolve().is_relative_to(o) and not folder.resolve().is_relative_to(o) for o in own)
+
+
+def _target(output: Path, folder: str, name: str) -> Path:
+    return output / folder / f"{name}{_FOLDERS[folder]}"
+
+
+def class_shares(labels: UInt8[ndarray, "H W"], classes: tuple[str, ...]) -> dict[str, float]:
+    """Share of the pixels (0 to 1) of each foreground class in a label map, largest first."""
+    counts = np.bincount(labels.ravel(), minlength=len(classes) + 1)[1 : len(classes) + 1]
+    order = np.argsort(-counts, kind="stable")
+    return {classes[k]: int(counts[k]) / labels.size for k in order if counts[k]}
+
+
+def _failure(failed: dict[Path, str], total: int) -> str:
+    first, *others = failed
+    if total == 1:
+        return failed[first]
+    names = f"; also {list_some([str(image) for image in others])}" if others else ""
+    return f"{len(failed)} of {total} images failed, the others are done: {failed[first]}{names}"
+
+
+def _save_tables(output: Path, done: list[Prediction], classes: tuple[str, ...]) -> None:
+    export.save_legend(output / "classes.csv", classes)
+    rows = []
+    for p in done:
+        shares = ";".join(f"{share:.4f}" for share in p.shares.values())
+        rows.append((p.image, p.mask.relative_to(output).as_posix(), ";".join(p.shares), shares))
+    export.save_table(output / "predictions.csv", ("image", "mask", "classes", "shares"), rows)

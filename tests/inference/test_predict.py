@@ -1,0 +1,169 @@
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tagseg.data.images import read_image
+from tagseg.data.palette import palette
+from tagseg.errors import TagsegError
+from tagseg.inference.predict import class_shares, name_outputs, predict
+from tagseg.inference.segment import multi_scale_logits, to_input
+from tagseg.model.checkpoint import save_network
+
+from .conftest import CLASSES, photo
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_all_kinds_of_images(network, photos, tmp_path):
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    out = tmp_path / "out"
+    done = predict(network, photos, out, scores=True, quiet=True)
+    names = {"plain", "grey", "rgba", "deep", "turned", "one", "thin", "sub/Größe 図"}
+    assert {p.name for p in done} == names
+    expected = {f"masks/{n}.png" for n in names} | {f"overlays/{n}.jpg" for n in names}
+    expected |= {f"scores/{n}.npz" for n in names} | {"classes.csv", "predictions.csv"}
+    assert files_in(out) == expected, "and no temporary file is left"
+    for prediction in done:
+        image = read_image(prediction.image)
+        with Image.open(prediction.mask) as mask:
+            assert mask.mode == "P"
+            assert mask.getpalette() == palette().ravel().tolist()
+            labels = np.array(mask)
+        logits = multi_scale_logits(network, to_input(network, image))
+        np.testing.assert_array_equal(labels, logits.argmax(dim=0).numpy())
+        scores = np.load(out / "scores" / f"{prediction.name}.npz")
+        assert scores["classes"].tolist() == ["background", *CLASSES]
+        np.testing.assert_allclose(scores["scores"], logits.softmax(dim=0), atol=1e-3)
+    assert before == {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    rows = rows_of(out / "predictions.csv")
+    assert [row["mask"] for row in rows] == [f"masks/{p.name}.png" for p in done]
+    for row, p in zip(rows, done, strict=True):
+        assert row["classes"] == ";".join(p.shares)
+        assert [float(s) for s in row["shares"].split(";") if s] == pytest.approx(list(p.shares.values()), abs=1e-4)
+    legend = rows_of(out / "classes.csv")
+    assert [row["name"] for row in legend] == ["background", *CLASSES]
+
+
+def test_a_file_and_a_list_of_files_from_a_saved_network(network, photos, tmp_path):
+    path = tmp_path / "run" / "best.safetensors"
+    save_network(network, path)
+    (single,) = predict(path.parent, photos / "grey.png", tmp_path / "a", overlays=False, quiet=True)
+    assert files_in(tmp_path / "a") == {"masks/grey.png", "classes.csv", "predictions.csv"}
+    listed = predict(str(path), [photos / "grey.png", photos / "sub"], tmp_path / "b", quiet=True)
+    assert [p.name for p in listed] == ["grey", "sub/Größe 図"]
+    assert listed[0].mask.read_bytes() == single.mask.read_bytes()
+
+
+def test_broken_images_are_reported_and_the_rest_is_done(network, photos, tmp_path):
+    (photos / "broken.jpg").write_bytes(b"no image")
+    (photos / "cut.jpg").write_bytes((photos / "plain.jpg").read_bytes()[:200])
+    with pytest.raises(TagsegError, match=r"2 of 10 images failed, the others are done: .*broken\.jpg.*cut\.jpg") as e:
+        predict(network, photos, tmp_path / "out", quiet=True, mirror=False, scales=(1.0,))
+    assert "\n" not in str(e.value)
+    assert len(rows_of(tmp_path / "out" / "predictions.csv")) == 8
+    assert len(list((tmp_path / "out" / "masks").rglob("*.png"))) == 8
+
+
+def test_a_photo_too_large_for_memory_does_not_stop_the_others(network, photos, tmp_path, monkeypatch):
+    real = network.segment_logits
+
+    def segment_logits(images: torch.Tensor) -> torch.Tensor:
+        if images.shape[-1] == 96:
+            raise MemoryError
+        return real(images)
+
+    monkeypatch.setattr(network, "segment_logits", segment_logits)
+    with pytest.raises(TagsegError, match=r"1 of 8 images failed.*thin\.png does not fit into memory: lower max_side"):
+        predict(network, photos, tmp_path / "out", quiet=True, mirror=False, scales=(1.0,), overlays=False)
+
+
+def test_same_name_with_two_endings_gives_two_masks(network, tmp_path):
+    for name in ("a.jpg", "a.png", "b.png"):
+        Image.fromarray(photo(8, 8)).save(tmp_path / name)
+    names = [name for _, name in name_outputs(tmp_path, tmp_path / "out")]
+    assert names == ["a.jpg", "a.png", "b"]
+
+
+def test_names_that_collide_nevertheless_are_an_error(tmp_path):
+    for name in ("a.jpg", "a.png", "a.jpg.png"):
+        Image.fromarray(photo(8, 8)).save(tmp_path / name)
+    with pytest.raises(TagsegError, match=r"two images would both be written as a\.jpg"):
+        name_outputs(tmp_path, tmp_path / "out")
+
+
+def test_images_are_never_overwritten(network, photos, tmp_path):
+    masks = tmp_path / "set" / "masks"
+    masks.mkdir(parents=True)
+    Image.fromarray(photo(8, 8)).save(masks / "a.png")
+    with pytest.raises(TagsegError, match="is an input and would be overwritten"):
+        predict(network, masks, tmp_path / "set", quiet=True)
+    predict(network, photos, photos, quiet=True, scales=(1.0,), mirror=False)
+    again = predict(network, photos, photos, quiet=True, scales=(1.0,), mirror=False)
+    assert len(again) == 8, "a second run into the same folder leaves out what the first one wrote"
+
+
+def test_an_image_named_twice_is_predicted_once(photos, tmp_path):
+    assert len(name_outputs([photos, photos / "grey.png", photos / "sub"], tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scales": ()}, "positive factors"),
+        ({"size": 0}, "size is 0"),
+        ({"max_side": -1}, "max_side is -1"),
+        ({"device": "cuda:77"}, "device 'cuda:77'"),
+        ({"images": "nowhere.jpg"}, "does not exist"),
+        ({"images": []}, "no image in an empty list"),
+        ({"model": "nowhere"}, "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line(network, photos, tmp_path, options, message):
+    settings = {"model": network, "images": photos, "output": tmp_path / "out", "quiet": True} | options
+    with pytest.raises(TagsegError, match=message) as error:
+        predict(**settings)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written(network, photos, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(TagsegError, match=r"cannot write .*out"):
+        predict(network, photos / "grey.png", tmp_path / "out", quiet=True)
+
+
+def test_class_shares_are_of_foreground_and_sorted():
+    labels = np.array([[0, 0, 1, 3, 3, 255, 3, 0]], np.uint8)
+    assert class_shares(labels, CLASSES) == {"triangle": 3 / 8, "circle": 1 / 8}
+    assert list(class_shares(labels, CLASSES)) == ["triangle", "circle"]
+
+
+SCRIPT = """
+import sys
+from tagseg.inference.predict import predict
+predict(sys.argv[1], sys.argv[2], sys.argv[3], quiet=True, scores=True)
+heavy = [name for name in ("lightning", "torchmetrics", "tagseg.training", "matplotlib") if name in sys.modules]
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+
+
+def test_prediction_imports_nothing_of_training(network, photos, tmp_path):
+    path = tmp_path / "network.safetensors"
+    save_network(network, path)
+    arguments = [str(path), str(photos / "grey.png"), str(tmp_path / "out")]
+    result = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "masks" / "grey.png").is_file()
