@@ -199,7 +199,9 @@ class LabelConfig:
     def __post_init__(self) -> None:
         _check(0 <= self.low < self.high <= 1, "labels.low and .high", (self.low, self.high), "0 <= low < high <= 1")
         _check(self.refine_iterations >= 0, "labels.refine_iterations", self.refine_iterations, "0 or more")
-        _check(len(self.refine_dilations) > 0, "labels.refine_dilations", self.refine_dilations, "one or more distances")
+        _check(
+            len(self.refine_dilations) > 0, "labels.refine_dilations", self.refine_dilations, "one or more distances"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Encoder (METHOD §1): any plain timm ViT, with a mask token, an auxiliary layer and a global token from its patches."""
+"""Encoder (METHOD §1): any plain timm ViT, with mask token, auxiliary layer and a global token from its patches."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Encoder(nn.Module):
                 f"{config.encoder} has {len(self.blocks)} blocks"
             )
         self.pooling = config.aggregation
-        heads = vit.blocks[0].attn.num_heads
+        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,arg-type]
         depth = config.aggregation_depth if config.aggregation == "attention" else 0
         self.aggregation = nn.ModuleList(CrossAttentionBlock(self.width, heads) for _ in range(depth))
 

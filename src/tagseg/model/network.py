@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -94,11 +94,11 @@ class Network(nn.Module):
         """Projection of global or patch tokens."""
         return self.projector(tokens)
 
-    def pixel_stats(self) -> tuple[Float[Tensor, "3 1 1"], Float[Tensor, "3 1 1"]]:
-        """Mean and standard deviation that normalise an image in [0, 1]."""
-        device = self.classifier.weight.device
-        mean = torch.tensor(self.config.mean, device=device).view(3, 1, 1)
-        return mean, torch.tensor(self.config.std, device=device).view(3, 1, 1)
+    def normalise(self, images: Shaped[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Images of 0 to 255, 8-bit or float, as the network expects them: float32, its mean and deviation applied."""
+        mean = torch.tensor(self.config.mean, device=images.device).view(3, 1, 1)
+        std = torch.tensor(self.config.std, device=images.device).view(3, 1, 1)
+        return (images.float() / 255 - mean) / std
 
 
 def _pooled(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d) -> Float[Tensor, "B K"]:

@@ -43,7 +43,9 @@ def _explain(config: NetworkConfig, error: Exception) -> TagsegError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if not timm.is_model(config.encoder):
         near = difflib.get_close_matches(config.encoder.split(".")[0], timm.list_models("*vit*"), n=3)
-        return TagsegError(f"network.encoder {config.encoder!r} is not a model of timm, did you mean {list_some(near)}?")
+        return TagsegError(
+            f"network.encoder {config.encoder!r} is not a model of timm, did you mean {list_some(near)}?"
+        )
     if isinstance(error, TypeError):
         return TagsegError(f"network.encoder_options {config.encoder_options} do not fit {config.encoder}: {reason}")
     return TagsegError(

@@ -130,7 +130,9 @@ def _config_of(published: Mapping[str, Tensor], path: Path, heads: int | None, d
         mlp = published["encoder.blocks.0.mlp.fc1.weight"].shape[0]
         _ = published["top_classifier.weight"]
     except KeyError as error:
-        raise TagsegError(f"{path}: has no {error.args[0]!r}, expected a checkpoint under the published names") from error
+        raise TagsegError(
+            f"{path}: has no {error.args[0]!r}, expected a checkpoint under the published names"
+        ) from error
     depth = 1 + max(int(m[1]) for name in published if (m := re.match(r"encoder\.blocks\.(\d+)\.", name)))
     aggregation = len({m[1] for name in published if (m := re.match(r"encoder\.cls_blocks\.(\d+)\.", name))})
     if heads is None and width % 64:

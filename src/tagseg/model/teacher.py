@@ -17,6 +17,6 @@ def make_teacher(student: Network) -> Network:
 @torch.no_grad()
 def update_teacher(teacher: Network, student: Network, momentum: float) -> None:
     """θ_t ← m θ_t + (1 − m) θ_s, in place, for all parameters at once."""
-    theirs = [p for p in teacher.parameters() if p.is_floating_point()]
+    theirs: list[torch.Tensor] = [p for p in teacher.parameters() if p.is_floating_point()]
     ours = [p.detach() for p in student.parameters() if p.is_floating_point()]
     torch._foreach_lerp_(theirs, ours, 1 - momentum)

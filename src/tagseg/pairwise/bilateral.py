@@ -10,9 +10,7 @@ BLOCK_ENTRIES = 1 << 22
 """Kernel entries held at a time (16 MB in float32): fits the last-level cache and no N × N matrix is ever built."""
 
 
-def features(
-    image: Float[Tensor, "B 3 H W"], sigma_xy: float, sigma_rgb: float
-) -> Float[Tensor, "B N 5"]:
+def features(image: Float[Tensor, "B 3 H W"], sigma_xy: float, sigma_rgb: float) -> Float[Tensor, "B N 5"]:
     """Position over ``sigma_xy`` and colour over ``sigma_rgb`` of each pixel; colours in 0 to 255, N = H·W."""
     h, w = image.shape[-2:]
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")

@@ -93,8 +93,10 @@ def present_cams(
 
 def _soften(cams: Tensor, present: Tensor, background: float, half: tuple[int, ...]) -> Float[Tensor, "B n1 h w"]:
     """Stack a constant background plane on the present CAMs, halve, softmax over them; absent channels get 0."""
-    plane = torch.full_like(cams[:, :1], background) if cams.shape[1] else cams.new_full(
-        (len(cams), 1, *cams.shape[-2:]), background
+    plane = (
+        torch.full_like(cams[:, :1], background)
+        if cams.shape[1]
+        else cams.new_full((len(cams), 1, *cams.shape[-2:]), background)
     )
     stacked = F.interpolate(torch.cat([plane, cams], dim=1), size=half, mode="bilinear", align_corners=False)
     absent = F.pad(~present, (1, 0), value=False)

@@ -50,7 +50,7 @@ def affinity_pairs(label: Int64[Tensor, "B h w"]) -> tuple[Bool[Tensor, "B N N"]
     return valid & equal, valid & ~equal
 
 
-def masked_mean(values: Tensor, mask: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
-    """Mean of the values where ``mask`` is true, 0 where it never is; others send no gradient, be they NaN."""
+def masked_mean(values: Tensor, mask: Tensor) -> Float[Tensor, ""]:
+    """Mean of the values where the boolean ``mask`` is true; 0 where it never is."""
     chosen = torch.where(mask, values, torch.zeros_like(values))
     return chosen.sum() / mask.sum().clamp(min=1)

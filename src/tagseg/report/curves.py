@@ -1,0 +1,78 @@
+"""Curves of a training: each loss and score over the steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tagseg.errors import TagsegError
+from tagseg.inference.export import replacing
+
+
+def series_of(records: Sequence[Mapping[str, float | None]], x: str) -> dict[str, list[tuple[float, float]]]:
+    """Points (x, y) of every quantity in log records, sorted by x; what is absent or not finite is left out.
+
+    Args:
+        records: one mapping for each log line; a line need not have every quantity.
+        x: name of the quantity on the horizontal axis.
+    """
+    series: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        at = record.get(x)
+        for name, value in record.items():
+            if name != x and at is not None and value is not None and math.isfinite(value):
+                series.setdefault(name, []).append((at, value))
+    return {name: sorted(points) for name, points in sorted(series.items())}
+
+
+def training_curves(
+    records: Sequence[Mapping[str, float | None]],
+    path: Path,
+    *,
+    x: str = "step",
+    panels: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Draw line plots, several panels side by side, to a PNG.
+
+    Args:
+        records: log lines, e.g. the rows of a metrics file with numbers as floats; ``None`` or nan: nothing logged.
+        path: of the PNG.
+        x: the quantity on the horizontal axis, one of the records' keys.
+        panels: title → names of the quantities in it; default: one panel for each first part of the names up to ``/``.
+
+    Raises:
+        TagsegError: nothing to draw, or the file cannot be written.
+    """
+    from matplotlib.figure import Figure  # here: it takes a second, and a report may have no curves
+    from matplotlib.ticker import MaxNLocator
+
+    series = series_of(records, x)
+    if panels is None:
+        titles = dict.fromkeys(name.split("/")[0] for name in series)
+        panels = {title: [name for name in series if name.split("/")[0] == title] for title in titles}
+    shown = {title: [name for name in names if name in series] for title, names in panels.items()}
+    shown = {title: names for title, names in shown.items() if names}
+    if not shown:
+        raise TagsegError(f"no curve to draw in {len(records)} log records, expected numbers beside {x!r}")
+    columns = min(3, len(shown))
+    rows = math.ceil(len(shown) / columns)
+    figure = Figure(figsize=(4.6 * columns, 3.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (title, names) in zip(axes, shown.items(), strict=False):
+        for name in names:
+            steps, values = zip(*series[name], strict=True)
+            sparse = len(steps) < 25
+            label = name.removeprefix(f"{title}/")
+            axis.plot(steps, values, label=label, linewidth=1.6, marker="o" if sparse else None, markersize=3.5)
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel(x)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        if len(names) > 1 or label != title:
+            axis.legend(fontsize=8, frameon=False)
+    for axis in axes[len(shown) :]:
+        axis.set_axis_off()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
