@@ -10,14 +10,16 @@ from tagseg.errors import TagsegError
 from tagseg.inference.export import replacing
 
 
-def series_of(records: Sequence[Mapping[str, float | None]], x: str) -> dict[str, list[tuple[float, float]]]:
+def series_of(
+    records: Sequence[Mapping[str, float | int | None]], x: str
+) -> dict[str, list[tuple[float | int, float | int]]]:
     """Points (x, y) of every quantity in log records, sorted by x; what is absent or not finite is left out.
 
     Args:
         records: one mapping for each log line; a line need not have every quantity.
         x: name of the quantity on the horizontal axis.
     """
-    series: dict[str, list[tuple[float, float]]] = {}
+    series: dict[str, list[tuple[float | int, float | int]]] = {}
     for record in records:
         at = record.get(x)
         for name, value in record.items():
@@ -27,7 +29,7 @@ def series_of(records: Sequence[Mapping[str, float | None]], x: str) -> dict[str
 
 
 def training_curves(
-    records: Sequence[Mapping[str, float | None]],
+    records: Sequence[Mapping[str, float | int | None]],
     path: Path,
     *,
     x: str = "step",

@@ -53,51 +53,6 @@ class GridRow:
     truth: UInt8[ndarray, "H W"] | None = None
 
 
-COLUMNS: dict[str, tuple[str, Callable[[GridRow], UInt8[ndarray, "H W 3"]]]] = {
-    "image": ("image", lambda row: row.image),
-    "cam": ("CAM", lambda row: draw_heat(row.image, row.cam)),
-    "regions": ("regions", lambda row: draw_regions(row.image, row.regions)),
-    "masked": ("masked view", lambda row: draw_masked(row.image, row.masked)),
-    "pseudo_label": ("pseudo-label", lambda row: draw_labels(row.image, row.pseudo_label)),
-    "prediction": ("prediction", lambda row: draw_labels(row.image, row.prediction)),
-    "truth": ("truth", lambda row: draw_labels(row.image, row.truth)),
-}
-"""Field of ``GridRow`` → heading of its column and how a cell is drawn; the tags' column follows the image's."""
-
-
-def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 192) -> Image.Image:
-    """Rows of images, columns: image, tags, CAM, regions, masked view, pseudo-label, prediction, truth; and a legend.
-
-    Args:
-        rows: at least one. A column for which no row has anything is left out.
-        classes: names of the K foreground classes.
-        cell: side of the square that each picture is fitted into, in pixels.
-    """
-    fields = [field for field in COLUMNS if any(getattr(row, field) is not None for row in rows)]
-    tags_width = cell * 5 // 8
-    lefts = [_GAP]  # of the image, of the tags, of the other columns
-    for width in (cell, tags_width, *[cell] * (len(fields) - 2)):
-        lefts.append(lefts[-1] + width + _GAP)
-    width, header = lefts[len(fields)] + (cell if len(fields) > 1 else tags_width) + _GAP, cell // 6
-    sheet = Image.new("RGB", (width, header + len(rows) * (cell + _GAP)), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=max(11, cell // 12))
-    places = [lefts[0], *lefts[2:]]
-    headings = [(places[index], cell, COLUMNS[field][0]) for index, field in enumerate(fields)]
-    for left, span, heading in [*headings, (lefts[1], tags_width, "tags")]:
-        draw.text((left + span / 2, header / 2), heading, fill=_INK, font=font, anchor="mm")
-    for number, row in enumerate(rows):
-        top = header + number * (cell + _GAP)
-        _write_tags(draw, row.tags, classes, (lefts[1], top, tags_width, cell))
-        for left, field in zip(places, fields, strict=False):
-            if getattr(row, field) is None:
-                draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=_PALE)
-                continue
-            picture = _fit(COLUMNS[field][1](row), cell)
-            sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
-    return stack([sheet, draw_legend(_legend(rows, classes), width, font_size=max(11, cell // 14))])
-
-
 def draw_heat(image: UInt8[ndarray, "H W 3"], cam: Float[ndarray, "H W"]) -> UInt8[ndarray, "H W 3"]:
     """A CAM (0 to 1) from dark violet to pale yellow over the grey image; the higher, the more opaque."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
@@ -130,6 +85,51 @@ def draw_labels(image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"]) -
     blended[labels == IGNORE] = 225
     blended[(labels == IGNORE) & stripe] = 255
     return blended
+
+
+COLUMNS: dict[str, tuple[str, Callable[[ndarray, ndarray], ndarray]]] = {
+    "image": ("image", lambda image, _: image),
+    "cam": ("CAM", draw_heat),
+    "regions": ("regions", draw_regions),
+    "masked": ("masked view", draw_masked),
+    "pseudo_label": ("pseudo-label", draw_labels),
+    "prediction": ("prediction", draw_labels),
+    "truth": ("truth", draw_labels),
+}
+"""Field of ``GridRow`` → heading of its column and how the image and that field are drawn; tags follow the image."""
+
+
+def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 192) -> Image.Image:
+    """Rows of images, columns: image, tags, CAM, regions, masked view, pseudo-label, prediction, truth; and a legend.
+
+    Args:
+        rows: at least one. A column for which no row has anything is left out.
+        classes: names of the K foreground classes.
+        cell: side of the square that each picture is fitted into, in pixels.
+    """
+    fields = [field for field in COLUMNS if any(getattr(row, field) is not None for row in rows)]
+    tags_width = cell * 5 // 8
+    lefts = [_GAP]  # of the image, of the tags, of the other columns
+    for width in (cell, tags_width, *[cell] * (len(fields) - 2)):
+        lefts.append(lefts[-1] + width + _GAP)
+    width, header = lefts[len(fields)] + (cell if len(fields) > 1 else tags_width) + _GAP, cell // 6
+    sheet = Image.new("RGB", (width, header + len(rows) * (cell + _GAP)), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=max(11, cell // 12))
+    places = [lefts[0], *lefts[2:]]
+    headings = [(places[index], cell, COLUMNS[field][0]) for index, field in enumerate(fields)]
+    for left, span, heading in [*headings, (lefts[1], tags_width, "tags")]:
+        draw.text((left + span / 2, header / 2), heading, fill=_INK, font=font, anchor="mm")
+    for number, row in enumerate(rows):
+        top = header + number * (cell + _GAP)
+        _write_tags(draw, row.tags, classes, (lefts[1], top, tags_width, cell))
+        for left, field in zip(places, fields, strict=False):
+            if getattr(row, field) is None:
+                draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=_PALE)
+                continue
+            picture = _fit(COLUMNS[field][1](row.image, getattr(row, field)), cell)
+            sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
+    return stack([sheet, draw_legend(_legend(rows, classes), width, font_size=max(11, cell // 14))])
 
 
 def _fit(pixels: UInt8[ndarray, "H W 3"], cell: int) -> Image.Image:
@@ -171,5 +171,5 @@ def _legend(rows: Sequence[GridRow], classes: tuple[str, ...]) -> list[tuple[str
     maps = [m for r in rows for m in (r.pseudo_label, r.prediction, r.truth) if m is not None]
     found = sorted({int(label) for labels in maps for label in np.unique(labels)})
     names = label_names(classes)
-    entries += [(names[label], colour(label)) for label in found if label < len(names)]
+    entries += [(names[label], colour(label)) for label in found if 0 < label < len(names)]
     return entries + ([("ignored", (255, 255, 255))] if IGNORE in found else [])
