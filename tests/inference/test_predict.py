@@ -77,12 +77,15 @@ def test_broken_images_are_reported_and_the_rest_is_done(network, photos, tmp_pa
     assert len(list((tmp_path / "out" / "masks").rglob("*.png"))) == 8
 
 
-def test_a_photo_too_large_for_memory_does_not_stop_the_others(network, photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), torch.cuda.OutOfMemoryError()]
+)
+def test_a_photo_too_large_for_memory_does_not_stop_the_others(network, photos, tmp_path, monkeypatch, error):
     real = network.segment_logits
 
     def segment_logits(images: torch.Tensor) -> torch.Tensor:
         if images.shape[-1] == 96:
-            raise MemoryError
+            raise error
         return real(images)
 
     monkeypatch.setattr(network, "segment_logits", segment_logits)

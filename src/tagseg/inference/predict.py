@@ -110,7 +110,9 @@ def predict(
             except TagsegError as error:
                 failed[image] = str(error)
                 continue
-            except (MemoryError, torch.cuda.OutOfMemoryError):
+            except (MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
                 failed[image] = f"{image} does not fit into memory: lower max_side (now {max_side})"
                 continue
             if probabilities is not None:
@@ -168,9 +170,8 @@ def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> lis
     given = [Path(path).expanduser() for path in several]
     found: dict[Path, Path] = {}  # absolute path → path as given; an image named twice is predicted once
     for path in given:
-        for image in find_images(path) if path.is_dir() else [path]:
-            if not (path.is_dir() and _is_own(image, output, path)):
-                found.setdefault(Path(os.path.abspath(image)), image)
+        for image in _images_in(path, output) if path.is_dir() else [path]:
+            found.setdefault(Path(os.path.abspath(image)), image)
     if not found:
         places = list_some([str(path) for path in given])
         raise TagsegError(f"no image in {places or 'an empty list'}, expected image files or folders with images")
@@ -181,19 +182,22 @@ def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> lis
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise TagsegError(f"two images would both be written as {twice[0]}: rename one or predict them separately")
-    inputs = {path.resolve() for path in found}
-    for name in names:
-        for folder in _FOLDERS:
-            target = _target(output, folder, name)
-            if target.resolve() in inputs:
-                raise TagsegError(f"{target} is an input and would be overwritten: choose another output folder")
+    targets = (_target(output, folder, name) for folder in _FOLDERS for name in names)
+    there = {target.resolve(): target for target in targets if target.exists()}
+    inputs = {path.resolve() for path in found} if there else set()
+    overwritten = [str(target) for path, target in there.items() if path in inputs]
+    if overwritten:
+        raise TagsegError(f"{overwritten[0]} is an input and would be overwritten: choose another output folder")
     return list(zip(found.values(), names, strict=True))
 
 
-def _is_own(image: Path, output: Path, folder: Path) -> bool:
-    """Whether an image found in a folder is an earlier run's output below it."""
+def _images_in(folder: Path, output: Path) -> list[Path]:
+    """A folder's images, without what an earlier run has written below it."""
+    here = folder.resolve()
     own = [(output / name).resolve() for name in _FOLDERS]
-    return any(image.resolve().is_relative_to(o) and not folder.resolve().is_relative_to(o) for o in own)
+    inside = [path.relative_to(here) for path in own if path != here and path.is_relative_to(here)]
+    written = tuple(str(folder / path) + os.sep for path in inside)
+    return [image for image in find_images(folder) if not str(image).startswith(written)]
 
 
 def _target(output: Path, folder: str, name: str) -> Path:
@@ -205,6 +209,12 @@ def class_shares(labels: UInt8[ndarray, "H W"], classes: tuple[str, ...]) -> dic
     counts = np.bincount(labels.ravel(), minlength=len(classes) + 1)[1 : len(classes) + 1]
     order = np.argsort(-counts, kind="stable")
     return {classes[k]: int(counts[k]) / labels.size for k in order if counts[k]}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """On the CPU, PyTorch raises a plain ``RuntimeError`` that only its text tells apart."""
+    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def _failure(failed: dict[Path, str], total: int) -> str:
