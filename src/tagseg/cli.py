@@ -1,0 +1,206 @@
+"""The command line: verb → function. Heavy imports stay inside the functions, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import logging
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tagseg.errors import TagsegError
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser, Namespace
+
+    from tagseg.config import Config
+
+USAGE = """usage: tagseg VERB ...
+
+Pixel masks from image tags: a network that labels every pixel, trained on which classes each photo shows.
+
+  tagseg demo                              draw scenes, train on their tags, score, make pictures (minutes, no data)
+  tagseg train --data.root PHOTOS          train on a tagged photo folder, PASCAL VOC, MS COCO or drawn scenes
+  tagseg predict RUN PHOTOS --output OUT   label every pixel of photos: masks and overlays, no tags needed
+  tagseg evaluate RUN                      score a network on images that have masks: mIoU, per-class IoU, accuracy
+
+tagseg VERB --help lists a verb's settings and their defaults. tagseg --version prints the version.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0; 2 after a user's error, told in one line on standard error; 130 after Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.WARNING, format="tagseg: %(message)s", stream=sys.stderr)
+    logging.getLogger("tagseg").setLevel(logging.INFO)
+    try:
+        return _dispatch(arguments)
+    except TagsegError as error:
+        print(f"tagseg: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\ntagseg: {str(stop) or 'stopped'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # e.g. ``tagseg evaluate … | head``
+        sys.stderr.close()
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"tagseg {version('tagseg')}")
+        return 0
+    verbs: dict[str, Callable[[list[str]], None]] = {
+        "train": _train,
+        "predict": _predict,
+        "evaluate": _evaluate,
+        "demo": _demo,
+    }
+    verb = arguments[0]
+    if verb not in verbs:
+        near = difflib.get_close_matches(verb, verbs, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise TagsegError(f"{verb!r} is no verb, expected one of: {', '.join(verbs)}{hint}")
+    verbs[verb](arguments[1:])
+    return 0
+
+
+def _train(arguments: list[str]) -> None:
+    resume, config = parse_train(arguments)
+    from tagseg.training.train import train
+
+    result = train(config, resume)
+    print(f"trained {result.steps} steps: {result.folder}")
+    print(f"predict with: tagseg predict {result.folder} PHOTOS --output {result.folder}/predictions")
+
+
+def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
+    """The checkpoint to resume and the resolved configuration: preset (or resumed run) < config file < flags.
+
+    Raises:
+        TagsegError: unknown preset, key or value.
+    """
+    from jsonargparse import ActionConfigFile
+
+    from tagseg.config import Config
+    from tagseg.presets import PRESETS
+
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--preset")
+    early.add_argument("--resume")
+    known, _ = early.parse_known_args(arguments)  # both decide what the defaults are
+    defaults = _starting_point(known.resume, known.preset or "folder")
+
+    parser = _parser("train", "Train on the tags of images. Settings: preset < config file < flags.")
+    parser.add_argument("--preset", default="folder", choices=list(PRESETS), help="settings to start from")
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings, e.g. a run's config.yaml")
+    parser.add_argument("--resume", type=str | None, help="run folder or .ckpt file to go on from, with its settings")
+    for field in dataclasses.fields(Config):
+        section = getattr(defaults, field.name)
+        parser.add_class_arguments(type(section), field.name)
+    parser.set_defaults(_flat(dataclasses.asdict(defaults)))
+    values = _parse(parser, arguments)
+    sections = parser.instantiate_classes(values)
+    return values.resume, Config(**{field.name: sections[field.name] for field in dataclasses.fields(Config)})
+
+
+def _starting_point(resume: str | None, preset: str) -> Config:
+    from tagseg.config_file import NAME, read_config
+    from tagseg.presets import PRESETS
+
+    if resume is not None:
+        folder = Path(resume) if Path(resume).is_dir() else Path(resume).parent
+        if (folder / NAME).is_file():
+            return read_config(folder / NAME)
+    if preset not in PRESETS:
+        raise TagsegError(f"--preset {preset!r} does not exist, expected one of: {', '.join(PRESETS)}")
+    return PRESETS[preset]()
+
+
+def _predict(arguments: list[str]) -> None:
+    from tagseg.inference.predict import predict
+
+    parser = _parser("predict", "Label every pixel of photos with a trained network. No tags are needed.")
+    parser.add_argument("model", type=str, help="run folder or .safetensors file")
+    parser.add_argument("images", type=str, nargs="+", help="image files or folders")
+    parser.add_argument("--output", type=str, default="predictions", help="folder for the results")
+    parser.add_function_arguments(predict, skip={"model", "images", "output"})
+    values = _as_dict(_parse(parser, arguments))
+    images = values.pop("images")
+    found = predict(values.pop("model"), images[0] if len(images) == 1 else images, **values)
+    print(f"{len(found)} images labelled: {values['output']}")
+
+
+def _evaluate(arguments: list[str]) -> None:
+    from tagseg.config import DataConfig
+    from tagseg.config_file import NAME, read_config
+    from tagseg.inference.evaluate import evaluate
+
+    parser = _parser("evaluate", "Score a network on images that have masks. The data default to those of its run.")
+    parser.add_argument("model", type=str, help="run folder or .safetensors file")
+    parser.add_class_arguments(DataConfig, "data")
+    parser.add_function_arguments(evaluate, skip={"model", "data"})
+    model = next((a for a in arguments if not a.startswith("-")), ".")
+    folder = Path(model) if Path(model).is_dir() else Path(model).parent
+    if (folder / NAME).is_file():
+        data = dataclasses.asdict(read_config(folder / NAME).data)
+        parser.set_defaults(_flat({"data": data}))
+    values = _parse(parser, arguments)
+    settings = parser.instantiate_classes(values)
+    evaluate(**{key: value for key, value in _as_dict(settings).items() if key != "data"}, data=settings.data)
+
+
+def _demo(arguments: list[str]) -> None:
+    from tagseg.app.demo import demo
+
+    parser = _parser("demo", "Draw scenes, train on their tags on the CPU, score, and make pictures.")
+    parser.add_function_arguments(demo)
+    demo(**_as_dict(_parse(parser, arguments)))
+
+
+def _parser(verb: str, description: str) -> ArgumentParser:
+    from jsonargparse import ArgumentParser
+
+    class Parser(ArgumentParser):
+        """Tells an error in one line."""
+
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+            """Raise it for ``main`` to print."""
+            line = " ".join(str(message).split())
+            wrong = re.match(r"unrecognized arguments: (--[\w.]+)", line, re.IGNORECASE)
+            known = [option for action in self._actions for option in action.option_strings]
+            near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
+            hint = f", did you mean {near[0]}?" if near else ""
+            raise TagsegError(f"{line}{hint} tagseg {verb} --help lists the settings") from ex
+
+    usage = {"train": "tagseg train [--preset PRESET] [--config FILE] [--resume RUN] [--SECTION.KEY VALUE ...]"}
+    return Parser(prog=f"tagseg {verb}", usage=usage.get(verb), description=description, allow_abbrev=False)
+
+
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    return parser.parse_args(arguments)
+
+
+def _as_dict(values: Namespace) -> dict[str, Any]:
+    return {key: value for key, value in vars(values).items() if key not in ("config", "help")}
+
+
+def _flat(values: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for section, settings in values.items() for key, value in settings.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Lightning around the training step: Trainer, loaders, loggers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from tagseg.config import Config, step_of
+from tagseg.data.dataset import TaggedImages
+from tagseg.data.loaders import score_loader, training_loader
+from tagseg.errors import TagsegError
+from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
+from tagseg.training.module import FSR
+
+
+class Data(LightningDataModule):
+    """The two loaders; which images a step sees depends on the step alone, so a resumed run goes on as if unbroken."""
+
+    def __init__(self, config: Config, training: TaggedImages, scored: TaggedImages | None) -> None:
+        super().__init__()
+        self.config, self.training, self.scored = config, training, scored
+
+    def train_dataloader(self) -> Any:
+        """An endless loader that begins with the trainer's current step."""
+        trainer = self._trainer()
+        part = (trainer.global_rank, trainer.world_size)
+        return training_loader(self.training, self.config, trainer.global_step, part)
+
+    def val_dataloader(self) -> Any:
+        """The images with masks; none where there are none."""
+        trainer = self._trainer()
+        return score_loader(self.scored, self.config, (trainer.global_rank, trainer.world_size)) if self.scored else []
+
+    def _trainer(self) -> Trainer:
+        if self.trainer is None:
+            raise RuntimeError("the loaders belong to a training")
+        return self.trainer
+
+
+def fit(
+    config: Config,
+    training: TaggedImages,
+    scored: TaggedImages | None,
+    checkpoint: Path | None,
+    callbacks: Sequence[Callback],
+) -> Trainer:
+    """Train; return the trainer with its last step and scores. Errors as in ``train``."""
+    seed_everything(config.run.seed, workers=False, verbose=False)
+    module, folder = FSR(config, training.classes), Path(config.run.output)
+    trainer = make_trainer(config, folder, scored is not None, callbacks)
+    _run(trainer, module, Data(config, training, scored), checkpoint, folder)
+    return trainer
+
+
+def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, folder: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            _quiet_lightning()
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C, after its callbacks saved the state
+        raise KeyboardInterrupt(f"stopped at step {trainer.global_step}: go on with --resume {folder}") from stop
+    except TagsegError as error:
+        raise _one_line(error) from error
+    except OSError as error:
+        raise TagsegError(
+            f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
+            f"with --resume {folder}"
+        ) from error
+
+
+def make_trainer(config: Config, folder: Path, scored: bool, callbacks: Sequence[Callback] = ()) -> Trainer:
+    """Lightning's Trainer for a configuration; ``scored`` says whether there are masks to validate with."""
+    run = config.run
+    every = max(1, step_of(run.validate_every, run.steps))
+    strategy = run.strategy
+    if strategy == "auto" and run.devices not in (1, "1", "auto"):
+        strategy = "ddp_find_unused_parameters_true"  # the decoder gets no gradient before L_seg starts
+    return Trainer(
+        accelerator=run.accelerator,
+        devices=run.devices,
+        num_nodes=run.nodes,
+        strategy=strategy,
+        precision=run.precision,  # type: ignore[arg-type]
+        max_steps=run.steps,
+        accumulate_grad_batches=run.accumulate,
+        val_check_interval=every * run.accumulate if scored else None,
+        check_val_every_n_epoch=None,
+        limit_val_batches=None if scored else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=run.log_every,
+        logger=_loggers(config, folder),
+        callbacks=[Progress(), ExportNetworks(folder), *checkpoints(folder, every, scored), *callbacks],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+def _loggers(config: Config, folder: Path) -> list[Logger]:
+    """TensorBoard (or what was asked for) and always a CSV file that a person can open."""
+    kind = config.run.logger
+    logs = folder / "logs"
+    number = len(list(logs.glob("part_*"))) if logs.exists() else 0
+    loggers: list[Logger] = []
+    if kind != "none":
+        loggers.append(CSVLogger(folder, name="logs", version=f"part_{number}"))
+    if kind == "tensorboard":
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    elif kind == "wandb":
+        try:
+            from lightning.pytorch.loggers import WandbLogger
+
+            loggers.append(WandbLogger(project="tagseg", save_dir=folder))
+        except ModuleNotFoundError as error:
+            raise TagsegError("--run.logger wandb needs the package wandb: install it, or use tensorboard") from error
+    return loggers
+
+
+def _one_line(error: TagsegError) -> TagsegError:
+    """A loader process wraps its error in its traceback: keep the line that says what is wrong."""
+    last = re.split(r"TagsegError: ", str(error))[-1].strip().splitlines()
+    return TagsegError(last[0] if last else str(error))
+
+
+def _quiet_lightning() -> None:
+    """Hide advice that does not apply: workers, loggers and an endless loader are chosen on purpose."""
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", message=".*torch.jit.*|.*lr_scheduler.step.*|.*pin_memory.*|.*isinstance.*")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    torch.set_float32_matmul_precision("high")
