@@ -1,6 +1,5 @@
 """Procedural scenes: what is drawn, and the source that stores it."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from PIL import Image
 from tagseg.config import DataConfig
 from tagseg.data import scenes as source
 from tagseg.data.dataset import IGNORE
+from tagseg.data.folder import folder
 from tagseg.data.scenery import NAMES, SIZE, Scene, draw_scene
 from tagseg.data.scenes import scenes
 from tagseg.errors import TagsegError
@@ -85,8 +85,12 @@ def test_source_writes_what_it_drew(tmp_path: Path):
             np.testing.assert_array_equal(sample.mask(), scene.mask)
     assert train.samples[0].image.parent == tmp_path / "scenes" / "train" / "images"
     assert all(sample.mask is None for sample in scenes(config(tmp_path), "train", masks=False).samples)
-    rows = list(csv.DictReader((tmp_path / "scenes/train/labels.csv").open()))
-    assert [row["image"] for row in rows] == [f"images/{index:04d}.png" for index in range(8)]
+
+
+def test_folder_source_reads_it_too(tmp_path: Path):
+    drawn = scenes(config(tmp_path), "train", masks=True)
+    read = folder(DataConfig(root=str(tmp_path / "scenes/train"), val_split="", classes=NAMES), "train", masks=True)
+    assert read.samples == drawn.samples
 
 
 def test_drawn_once_and_fewer_are_a_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

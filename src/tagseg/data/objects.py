@@ -11,21 +11,8 @@ from math import cos, pi, sin, tau
 
 import numpy as np
 
-from tagseg.data.painting import (
-    Colour,
-    Layer,
-    Paint,
-    Points,
-    checks,
-    dots,
-    ellipse,
-    rings,
-    smooth,
-    spiral,
-    spokes,
-    stripes,
-    stroke,
-)
+from tagseg.data.painting import Colour, Layer, Paint, Points, ellipse, smooth, stroke
+from tagseg.data.patterns import checks, dots, rings, spiral, spokes, stripes
 
 BODY_COLOURS: tuple[Colour, ...] = (
     (0.72, 0.36, 0.26),

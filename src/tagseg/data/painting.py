@@ -6,22 +6,22 @@ colours and one coverage for the whole figure, so that its mask is exact by cons
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sin, tau
+from math import cos, sin, tau
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
+from tagseg.data.patterns import Pattern
+
 SUPERSAMPLE = 4
 """Shapes are drawn this much larger and averaged down: 17 levels of coverage an edge pixel."""
 
 Points = Float[ndarray, "_ 2"]
 Colour = tuple[float, float, float]
-Pattern = Callable[[Float[ndarray, "h w"], Float[ndarray, "h w"]], Float[ndarray, "h w"]]
-"""Signed distance, in the figure's units, to the pattern's edge at (u, v); positive where the accent colour shows."""
 
 
 @dataclass(frozen=True)
@@ -238,49 +238,3 @@ def put(picture: Float32[ndarray, "H W 3"], stamp: Stamp, light: float, reach: f
     soft = np.asarray(shadow.filter(ImageFilter.GaussianBlur(0.6 * reach + 0.5)), dtype=np.float32)
     picture *= 1 - (0.5 / 255) * soft[..., None]
     picture[stamp.window] += (stamp.colour - picture[stamp.window]) * stamp.alpha[..., None]
-
-
-def _wave(value: ndarray, period: float) -> ndarray:
-    """Signed distance to the edges of bands, half a period wide each."""
-    return (0.25 - np.abs((value / period) % 1 - 0.5)) * period
-
-
-def stripes(period: float, angle: float = 0.0) -> Pattern:
-    """Bands of two colours."""
-    return lambda u, v: _wave(u * cos(angle) + v * sin(angle), period)
-
-
-def checks(period: float, angle: float = 0.0) -> Pattern:
-    """A chessboard."""
-
-    def pattern(u: ndarray, v: ndarray) -> ndarray:
-        one = _wave(u * cos(angle) + v * sin(angle), period)
-        other = _wave(v * cos(angle) - u * sin(angle), period)
-        return np.sign(one * other) * np.minimum(np.abs(one), np.abs(other))
-
-    return pattern
-
-
-def dots(period: float, share: float = 0.32) -> Pattern:
-    """A grid of dots of radius ``share`` periods."""
-    return lambda u, v: (share - np.hypot((u / period) % 1 - 0.5, (v / period) % 1 - 0.5)) * period
-
-
-def rings(x: float, y: float, period: float) -> Pattern:
-    """Rings around (x, y)."""
-    return lambda u, v: _wave(np.hypot(u - x, v - y), period)
-
-
-def spiral(x: float, y: float, period: float) -> Pattern:
-    """A spiral around (x, y)."""
-    return lambda u, v: _wave(np.hypot(u - x, v - y) + np.arctan2(v - y, u - x) * (period / tau), period)
-
-
-def spokes(x: float, y: float, count: int, width: float = 0.5) -> Pattern:
-    """Rays from (x, y)."""
-
-    def pattern(u: ndarray, v: ndarray) -> ndarray:
-        turn = np.arctan2(v - y, u - x) * (count / tau) % 1
-        return (width / 2 - np.abs(turn - 0.5)) * np.hypot(u - x, v - y) * (2 * pi / count)
-
-    return pattern

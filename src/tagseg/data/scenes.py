@@ -77,7 +77,7 @@ def draw_folder(folder: Path, split: str, count: int) -> None:
     (folder / "drawn.json").unlink(missing_ok=True)
     labels = StringIO()
     table = csv.writer(labels, lineterminator="\n")
-    table.writerow(("image", "tags"))
+    table.writerow(("image", "labels"))
     for index in tqdm(range(count), desc=f"drawing scenes ({split})", unit="scene", delay=2, leave=False):
         scene = draw_scene(SEEDS[split], index)
         name = f"{index:04d}.png"
@@ -103,7 +103,7 @@ def _is_drawn(folder: Path, split: str, count: int) -> bool:
 
 def _read_labels(folder: Path) -> list[tuple[str, list[str]]]:
     with (folder / "labels.csv").open(newline="") as file:
-        return [(row["image"], row["tags"].split(";")) for row in csv.DictReader(file)]
+        return [(row["image"], row["labels"].split(";")) for row in csv.DictReader(file)]
 
 
 def _png(image: Image.Image) -> bytes:
