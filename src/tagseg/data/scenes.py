@@ -78,7 +78,7 @@ def draw_folder(folder: Path, split: str, count: int) -> None:
     labels = StringIO()
     table = csv.writer(labels, lineterminator="\n")
     table.writerow(("image", "labels"))
-    for index in tqdm(range(count), desc=f"drawing scenes ({split})", unit="scene", delay=2, leave=False):
+    for index in tqdm(range(count), desc=f"drawing scenes ({split})", unit="scene", delay=2, disable=None):
         scene = draw_scene(SEEDS[split], index)
         name = f"{index:04d}.png"
         _write(folder / "images" / name, _png(Image.fromarray(scene.image)))
