@@ -1,0 +1,67 @@
+"""tagseg: pixel masks from image tags.
+
+Weakly supervised semantic segmentation by Progressive Feature Self-Reinforcement (FSR, AAAI 2024). Data flows left to
+right and never back::
+
+    data        images, tags → two random views
+    model       encoder (timm ViT), heads, student and teacher
+    pseudo      CAM → certain / uncertain regions → mask; CAM → refined pseudo-labels
+    pairwise    Gaussian filter over position and colour → dense energy
+    inference   multi-scale prediction, scores, files
+    training    losses, distillation, schedules, one Lightning step
+    report      pictures of each step
+    app         the demo
+
+Axes: ``B`` batch, ``K`` foreground classes, ``C = K + 1``, ``H W`` pixels, ``h w`` patches, ``N = h·w``, ``D`` width,
+``P`` prototypes. Upper case is pixels, lower case patches. Labels: 0 background, 1 to K foreground, 255 ignored. Masks:
+True is masked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tagseg.app.demo import demo
+    from tagseg.config import Config, replace
+    from tagseg.errors import TagsegError
+    from tagseg.inference.evaluate import evaluate
+    from tagseg.inference.predict import predict
+    from tagseg.model.checkpoint import load_network
+    from tagseg.model.published import load_published
+    from tagseg.presets import PRESETS
+    from tagseg.training.train import train
+
+_PLACES = {
+    "PRESETS": "tagseg.presets",
+    "Config": "tagseg.config",
+    "TagsegError": "tagseg.errors",
+    "demo": "tagseg.app.demo",
+    "evaluate": "tagseg.inference.evaluate",
+    "load_network": "tagseg.model.checkpoint",
+    "load_published": "tagseg.model.published",
+    "predict": "tagseg.inference.predict",
+    "replace": "tagseg.config",
+    "train": "tagseg.training.train",
+}
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "TagsegError",
+    "demo",
+    "evaluate",
+    "load_network",
+    "load_published",
+    "predict",
+    "replace",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import tagseg`` is instant."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'tagseg' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

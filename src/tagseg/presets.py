@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tagseg.config import (
     CamConfig,
@@ -18,6 +19,9 @@ from tagseg.config import (
     RunConfig,
     ViewConfig,
 )
+
+DEMO_WEIGHTS = Path(__file__).parent / "app" / "weights" / "scenes_vit.safetensors"
+"""Encoder of the demo, pretrained by ``benchmarks/pretrain_demo_encoder.py`` on tags of invented things."""
 
 
 def voc2012() -> Config:
@@ -86,7 +90,8 @@ def demo() -> Config:
         data=DataConfig(source="scenes", root="runs/demo", scenes=400),
         network=NetworkConfig(
             encoder="vit_tiny_patch16_224",
-            weights="none",
+            encoder_options={"img_size": 128, "patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4},
+            weights=str(DEMO_WEIGHTS),
             decoder_width=128,
             projector_width=256,
             projector_bottleneck=64,

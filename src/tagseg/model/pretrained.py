@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 import timm
+from timm.layers import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 
@@ -29,10 +30,10 @@ def create_vit(config: NetworkConfig) -> VisionTransformer:
         )
     except Exception as error:
         raise _explain(config, error) from error
-    if not isinstance(vit, VisionTransformer):
+    if not isinstance(vit, VisionTransformer) or not isinstance(vit.patch_embed, PatchEmbed):
         raise TagsegError(
             f"network.encoder {config.encoder!r} is a {type(vit).__name__}, expected a plain ViT of timm "
-            "(VisionTransformer): try deit_small_patch16_224 or vit_base_patch16_224"
+            "(VisionTransformer without a convolutional stem): try deit_small_patch16_224 or vit_base_patch16_224"
         )
     if config.weights not in ("hub", "none"):
         _load_file(vit, Path(config.weights))
@@ -42,11 +43,10 @@ def create_vit(config: NetworkConfig) -> VisionTransformer:
 def _explain(config: NetworkConfig, error: Exception) -> TagsegError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if not timm.is_model(config.encoder):
-        near = difflib.get_close_matches(config.encoder.split(".")[0], timm.list_models("*vit*"), n=3)
-        return TagsegError(
-            f"network.encoder {config.encoder!r} is not a model of timm, did you mean {list_some(near)}?"
-        )
-    if isinstance(error, TypeError):
+        near = difflib.get_close_matches(config.encoder.split(".")[0], timm.list_models(["*vit*", "deit*"]), n=3)
+        hint = f"did you mean {list_some(near)}?" if near else "try deit_small_patch16_224 or vit_base_patch16_224"
+        return TagsegError(f"network.encoder {config.encoder!r} is not a model of timm, {hint}")
+    if isinstance(error, TypeError) or config.weights != "hub":
         return TagsegError(f"network.encoder_options {config.encoder_options} do not fit {config.encoder}: {reason}")
     return TagsegError(
         f"weights of {config.encoder} could not be had from timm's hub ({reason}): "

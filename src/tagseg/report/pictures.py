@@ -35,6 +35,7 @@ class GridRow:
     Attributes:
         image: RGB.
         tags: names of the classes in it.
+        plain_cam: the same as ``cam``, of a plain classifier, for comparison.
         cam: highest CAM value among the present classes, 0 to 1.
         regions: METHOD §3: 0 certain background, 1 uncertain, 2 certain foreground.
         masked: patches or blocks hidden from the student (True = masked), at any grid that spans the image.
@@ -45,6 +46,7 @@ class GridRow:
 
     image: UInt8[ndarray, "H W 3"]
     tags: tuple[str, ...]
+    plain_cam: Float[ndarray, "H W"] | None = None
     cam: Float[ndarray, "H W"] | None = None
     regions: UInt8[ndarray, "H W"] | None = None
     masked: Bool[ndarray, "h w"] | None = None
@@ -89,6 +91,7 @@ def draw_labels(image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"]) -
 
 COLUMNS: dict[str, tuple[str, Callable[[ndarray, ndarray], ndarray]]] = {
     "image": ("image", lambda image, _: image),
+    "plain_cam": ("plain CAM", draw_heat),
     "cam": ("CAM", draw_heat),
     "regions": ("regions", draw_regions),
     "masked": ("masked view", draw_masked),

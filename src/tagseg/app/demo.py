@@ -1,0 +1,144 @@
+"""The demo: tags → training → masks → pictures, on scenes the package draws itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagseg import presets
+from tagseg.config import Config, replace
+from tagseg.config_file import NAME, read_config
+from tagseg.data import sources
+from tagseg.data.dataset import TaggedImages
+from tagseg.errors import TagsegError
+
+if TYPE_CHECKING:
+    from tagseg.inference.metrics import SegmentationResult
+
+logger = logging.getLogger("tagseg")
+
+PICTURED = 6
+"""Scenes in the grid picture."""
+
+
+def demo(output: str | Path = "runs/demo", steps: int = 300, scenes: int = 400, seed: int = 0) -> dict[str, float]:
+    """Draw scenes, train on their tags on the CPU, score, and leave pictures to look at.
+
+    Trains twice: the method, and a plain classifier whose class activation maps are the baseline. An interrupted demo
+    goes on where it was.
+
+    Args:
+        output: folder for everything: ``grid.png``, ``curves.png``, ``scores.json``, ``predictions/``, the scenes and
+            the two runs.
+        steps: training steps of each.
+        scenes: scenes to train on; a quarter of it to score.
+        seed: of every random draw.
+
+    Returns:
+        mIoU on the scored scenes, 0 to 1: ``plain_cam``, ``cam``, ``segmentation``.
+
+    Raises:
+        TagsegError: the folder holds a demo with other settings, or cannot be written.
+    """
+    started, folder = time.monotonic(), Path(output)
+    config = configuration(folder, steps, scenes, seed)
+    training = sources.load(config.data, "train", masks=False)
+    scored = sources.load(config.data, "val")
+    print(f"1/4 drew {len(training)} scenes to train on and {len(scored)} to score: {folder}/data/scenes")
+
+    print(f"2/4 training a plain classifier on the tags, for comparison ({steps} steps)")
+    plain_run = _train(plain_cam(config))
+    print(f"3/4 training with feature self-reinforcement on the same tags ({steps} steps)")
+    run = _train(config)
+
+    print("4/4 scoring, predicting and drawing")
+    scores = _score(plain_run, run, config, folder)
+    _draw(plain_run, run, config, scored, folder)
+    _tell(scores, folder, time.monotonic() - started)
+    return scores
+
+
+def configuration(folder: Path, steps: int, scenes: int, seed: int) -> Config:
+    """The demo's settings with everything below one folder."""
+    return replace(
+        presets.demo(),
+        data={"root": str(folder / "data"), "scenes": scenes},
+        run={"output": str(folder / "fsr"), "steps": steps, "seed": seed},
+    )
+
+
+def plain_cam(config: Config) -> Config:
+    """The baseline: the same network, data and steps with the classification loss alone."""
+    return replace(
+        config,
+        mask={"choice": "none"},
+        losses={"affinity": 0.0, "segmentation": 0.0, "energy": 0.0},
+        data={"val_split": ""},
+        run={"output": str(Path(config.run.output).with_name("plain_cam"))},
+    )
+
+
+def _train(config: Config) -> Path:
+    """Train, or go on with an interrupted training of the same settings."""
+    from tagseg.training.train import train
+
+    folder = Path(config.run.output)
+    if (folder / "last.ckpt").exists():
+        if read_config(folder / NAME) != config:
+            raise TagsegError(
+                f"{folder} holds a demo with other settings: choose another --output, or delete {folder.parent}"
+            )
+        logger.info("%s: going on with the training that is there", folder)
+        return train(config, resume=folder).folder
+    return train(config).folder
+
+
+def _score(plain_run: Path, run: Path, config: Config, folder: Path) -> dict[str, float]:
+    """mIoU of the plain classifier's CAM, of the method's CAM (both with tags) and of its segmentation (without)."""
+    from tagseg.inference.evaluate import evaluate
+    from tagseg.inference.export import save_json
+
+    threshold = config.cam.background_threshold
+    results: dict[str, SegmentationResult] = {
+        name: evaluate(
+            model, config.data, what="cam", scales=config.cam.scales, background_threshold=threshold, quiet=True
+        ).result
+        for name, model in (("plain_cam", plain_run), ("cam", run))
+    }
+    evaluation = evaluate(run, config.data, quiet=True)
+    evaluation.save(folder / "evaluation")
+    results["segmentation"] = evaluation.result
+    scores = {name: result.mean_iou for name, result in results.items()}
+    save_json(folder / "scores.json", dict(scores))
+    return scores
+
+
+def _draw(plain_run: Path, run: Path, config: Config, scored: TaggedImages, folder: Path) -> None:
+    """The grid picture, the curves and the predicted masks."""
+    from tagseg.inference.export import save_picture
+    from tagseg.inference.predict import predict
+    from tagseg.model.checkpoint import load_network
+    from tagseg.report.curves import training_curves
+    from tagseg.report.explain import explain
+    from tagseg.report.logs import read_logs
+    from tagseg.report.pictures import grid_picture
+
+    network, plain = load_network(run), load_network(plain_run)
+    rows = [explain(network, sample, config, plain) for sample in scored.samples[:PICTURED]]
+    save_picture(folder / "grid.png", grid_picture(rows, network.classes))
+    training_curves(read_logs(run), folder / "curves.png")
+    photos = [sample.image for sample in scored.samples]
+    predict(network, photos, folder / "predictions", quiet=True)
+
+
+def _tell(scores: dict[str, float], folder: Path, seconds: float) -> None:
+    print(f"\nmIoU on scenes it has not seen ({seconds / 60:.1f} minutes in all):")
+    for name, what in (
+        ("plain_cam", "CAM of a plain classifier (baseline; told the tags)"),
+        ("cam", "CAM of the trained network (told the tags)"),
+        ("segmentation", "segmentation of the trained network (told nothing)"),
+    ):
+        print(f"  {100 * scores[name]:5.1f} %  {what}")
+    print(f"look at: {folder}/grid.png, {folder}/curves.png, {folder}/predictions/overlays")

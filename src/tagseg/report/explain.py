@@ -1,0 +1,56 @@
+"""What the method makes of one image, step by step: a row of the grid picture."""
+
+from __future__ import annotations
+
+import torch
+
+from tagseg.config import Config
+from tagseg.data.dataset import Sample
+from tagseg.data.images import read_image
+from tagseg.data.seeds import seed_of
+from tagseg.inference.segment import label_map, scale_logits, to_input
+from tagseg.model.network import Network
+from tagseg.pseudo.cam import multi_scale_cam
+from tagseg.pseudo.labels import refined_label
+from tagseg.pseudo.masking import block_mask, block_noise
+from tagseg.pseudo.partition import partition, present_activation, uncertain
+from tagseg.report.pictures import GridRow
+
+
+@torch.no_grad()
+def explain(network: Network, sample: Sample, config: Config, plain: Network | None = None) -> GridRow:
+    """CAM, partition, mask, pseudo-label and prediction of one image (METHOD §2-4, 6, 9).
+
+    Args:
+        network: in evaluation mode.
+        sample: an image whose sides are multiples of the patch and of the mask's block; its truth is shown if it has one.
+        config: the training's settings.
+        plain: a plain classifier whose CAM is shown for comparison.
+    """
+    pixels = read_image(sample.image)
+    image = to_input(network, pixels)
+    unit = torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0).float().to(image.device) / 255
+    tags = torch.zeros(1, len(network.classes), device=image.device)
+    tags[0, list(sample.tags)] = 1
+
+    cams = multi_scale_cam(network, image, config.cam.scales)
+    regions = partition(cams.auxiliary, tags, unit, config.partition)
+    height, width = pixels.shape[:2]
+    blocks = (height // config.mask.block, width // config.mask.block)
+    noise = block_noise([seed_of(config.run.seed)], blocks).to(image.device)
+    label = refined_label(unit, cams.final, tags, config.labels)
+    grids = scale_logits(network, image)
+    plain_cam = None
+    if plain is not None:
+        plain_cam = present_activation(multi_scale_cam(plain, image, config.cam.scales).final, tags)[0].cpu().numpy()
+    return GridRow(
+        image=pixels,
+        tags=tuple(network.classes[k] for k in sample.tags),
+        plain_cam=plain_cam,
+        cam=present_activation(cams.final, tags)[0].cpu().numpy(),
+        regions=regions[0].cpu().numpy(),
+        masked=block_mask(noise, uncertain(regions), config.mask.ratio)[0].cpu().numpy(),
+        pseudo_label=label[0].to(torch.uint8).cpu().numpy(),
+        prediction=label_map(grids, (height, width)),
+        truth=None if sample.mask is None else sample.mask(),
+    )
