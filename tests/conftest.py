@@ -87,7 +87,7 @@ def make_folder(root: Path, train: int = 6, val: int = 2, side: int = 40) -> Pat
             if index + 1 < count:
                 top, left = rng.integers(2, side // 3, 2)
                 region = slice(top, top + side // 2), slice(left, left + side // 2)
-                image[*region, tag] += 150
+                image[region][..., tag] += 150
                 mask[region] = tag + 1
             name = f"{split}{index}"
             for kind, array, suffix in (("images", image, "jpg"), ("masks", mask, "png")):

@@ -23,7 +23,7 @@ def explain(network: Network, sample: Sample, config: Config, plain: Network | N
 
     Args:
         network: in evaluation mode.
-        sample: an image whose sides are multiples of the patch and of the mask's block; its truth is shown if it has one.
+        sample: an image whose sides are multiples of the patch and of the mask's block; its truth is shown if there.
         config: the training's settings.
         plain: a plain classifier whose CAM is shown for comparison.
     """

@@ -1,0 +1,46 @@
+import torch
+from torch import nn
+
+from tagseg.model.heads import LargeFOV, Projector, Prototypes
+
+
+def test_the_decoder_has_the_published_layers_and_no_biases():
+    decoder = LargeFOV(8, classes=4, hidden=6, dilation=5)
+    shapes = [tuple(p.shape) for p in decoder.parameters()]
+    assert shapes == [(6, 8, 3, 3), (6, 6, 3, 3), (4, 6, 1, 1)]
+    assert decoder(torch.randn(2, 8, 7, 9)).shape == (2, 4, 7, 9)
+
+
+def test_the_decoder_sees_ten_patches_far_and_no_further():
+    torch.manual_seed(0)
+    decoder = LargeFOV(2, classes=1, hidden=8, dilation=5)
+    features = torch.randn(1, 2, 1, 31, requires_grad=True)
+    decoder(features)[0, 0, 0, 15].backward()
+    seen = features.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert set(seen.tolist()) <= {5, 10, 15, 20, 25}
+    assert {5, 25} & set(seen.tolist())
+
+
+def test_prototypes_equal_a_weight_normalised_layer_with_gain_one():
+    ours = Prototypes(6, 9)
+    reference = nn.utils.parametrizations.weight_norm(nn.Linear(6, 9, bias=False))
+    reference.parametrizations.weight.original0.data.fill_(1.0)
+    reference.parametrizations.weight.original1.data.copy_(ours.direction.data)
+    x = torch.randn(4, 6)
+    torch.testing.assert_close(ours(x), reference(x))
+
+
+def test_projections_are_cosines():
+    torch.manual_seed(0)
+    projector = Projector(6, 8, 5, 7)
+    with torch.no_grad():
+        out = projector(100 * torch.randn(50, 6))
+        unit = nn.functional.normalize(projector.mlp(torch.randn(3, 6)), dim=-1)
+        aligned = projector.prototypes(nn.functional.normalize(projector.prototypes.direction, dim=1))
+    assert out.abs().max() <= 1 + 1e-6
+    torch.testing.assert_close(unit.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(aligned.diagonal(), torch.ones(7))
+
+
+def test_projecting_no_token_is_fine():
+    assert Projector(6, 8, 5, 7)(torch.zeros(0, 6)).shape == (0, 7)
