@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagseg.model.network import Network
+from tagseg.pseudo.present import Present, present_classes
 
 
 @dataclass
@@ -27,21 +28,34 @@ class Cams:
     auxiliary: Tensor
 
 
-def multi_scale_cam(network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequence[float]) -> Cams:
+def multi_scale_cam(
+    network: Network,
+    images: Float[Tensor, "B 3 H W"],
+    scales: Sequence[float],
+    tags: Float[Tensor, "B K"] | None = None,
+) -> Cams:
     """CAMs of normalised images: maximum of image and mirror, summed over scales, then normalised (METHOD §2).
 
     Sizes are rounded to multiples of the patch. No gradient, no stochastic depth.
+
+    Args:
+        network: whose CAMs.
+        images: normalised.
+        scales: factors of the images' size.
+        tags: 0 or 1; if given, only present classes are computed and absent ones are 0, at a fraction of the cost.
     """
-    final, auxiliary = _sum_over_scales(network, images, scales, network.cams)
-    return Cams(normalise(final), normalise(auxiliary))
+    return Cams(*_sum_over_scales(network, images, scales, tags, network.cams))
 
 
 def multi_scale_aux_cam(
-    network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequence[float]
+    network: Network,
+    images: Float[Tensor, "B 3 H W"],
+    scales: Sequence[float],
+    tags: Float[Tensor, "B K"] | None = None,
 ) -> Float[Tensor, "B K H W"]:
     """Only the auxiliary CAM, for the partition of view 2: runs no layer behind the auxiliary one."""
-    (auxiliary,) = _sum_over_scales(network, images, scales, lambda x: (network.aux_cam(x),))
-    return normalise(auxiliary)
+    (auxiliary,) = _sum_over_scales(network, images, scales, tags, lambda x: (network.aux_cam(x),))
+    return auxiliary
 
 
 def normalise(cam: Float[Tensor, "B K H W"]) -> Float[Tensor, "B K H W"]:
@@ -55,9 +69,13 @@ def _sum_over_scales(
     network: Network,
     images: Tensor,
     scales: Sequence[float],
+    tags: Tensor | None,
     maps_of: Callable[[Tensor], tuple[Tensor, ...]],
 ) -> list[Tensor]:
+    """Normalised sum over scales of each map that ``maps_of`` returns, (B, K, H, W)."""
     size = images.shape[-2:]
+    present = None if tags is None else present_classes(tags)
+    both = None if present is None else Present(present.classes.repeat(2, 1), present.real.repeat(2, 1))
     sums: list[Tensor] = []
     with evaluating(network):
         for scale in scales:
@@ -66,9 +84,12 @@ def _sum_over_scales(
             if target != tuple(size):
                 scaled = F.interpolate(images, size=target, mode="bilinear", align_corners=False)
             maps = maps_of(torch.cat([scaled, scaled.flip(-1)]))
+            if both is not None:
+                maps = tuple(both.gather(m) for m in maps)
             merged = [_merge_mirror(m, size) for m in maps]
             sums = [a + b for a, b in zip(sums, merged, strict=True)] if sums else merged
-    return sums
+    normalised = [normalise(m) for m in sums]
+    return normalised if present is None else [present.scatter(m, len(network.classes)) for m in normalised]
 
 
 def _merge_mirror(maps: Float[Tensor, "B2 K h w"], size: torch.Size) -> Float[Tensor, "B K H W"]:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from tagseg.config import LabelConfig
 from tagseg.data.dataset import IGNORE
+from tagseg.pseudo.present import present_classes
 from tagseg.pseudo.refine import refine
 
 
@@ -32,9 +33,24 @@ def cam_to_score(
 
 
 def _best(cam: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and label (1 to K) of the highest present class."""
-    value, index = (cam * tags[:, :, None, None]).max(dim=1)
-    return value, index + 1
+    """Value and label (1 to K) of the highest present class; value 0 where an image has none."""
+    present = present_classes(tags)
+    maps = present.gather(cam) * present.real[:, :, None, None]
+    return highest(maps, present.classes + 1)
+
+
+def highest(maps: Float[Tensor, "B n H W"], labels: Int64[Tensor, "B n"]) -> tuple[Tensor, Int64[Tensor, "B H W"]]:
+    """Value and label of the highest channel, the first where several are equal.
+
+    Channel by channel: several times faster on a CPU than ``max(dim=1)`` over a few large planes.
+    """
+    value = maps[:, 0]
+    label = labels[:, 0, None, None].expand(value.shape).clone()
+    for channel in range(1, maps.shape[1]):
+        higher = maps[:, channel] > value
+        label = torch.where(higher, labels[:, channel, None, None], label)
+        value = torch.maximum(value, maps[:, channel])
+    return value, label
 
 
 def refined_label(
@@ -55,10 +71,11 @@ def refined_label(
         config: thresholds and PAR's settings.
     """
     size = cam.shape[-2:]
-    present, classes, cams = present_cams(cam, tags)
+    present = present_classes(tags)
+    cams = present.gather(cam)
     half = tuple(max(1, side // 2) for side in size)
     small = F.interpolate(image, size=half, mode="bilinear", align_corners=False)
-    planes = [_soften(cams, present, value, half) for value in (config.high, config.low)]
+    planes = [_soften(cams, present.real, value, half) for value in (config.high, config.low)]
     refined = refine(
         small,
         torch.cat(planes, dim=1),
@@ -68,43 +85,17 @@ def refined_label(
         config.refine_sharpness,
     )
     refined = F.interpolate(refined, size=size, mode="bilinear", align_corners=False)
-    strict, lenient = (_argmax_class(part, classes) for part in refined.chunk(2, dim=1))
+    labels = F.pad(present.classes + 1, (1, 0), value=0)
+    strict, lenient = (highest(part, labels)[1] for part in refined.chunk(2, dim=1))
     label = strict.clone()
     label[strict == 0] = IGNORE
     label[(strict == 0) & (lenient == 0)] = 0
     return label
 
 
-def present_cams(
-    cam: Float[Tensor, "B K H W"], tags: Float[Tensor, "B K"]
-) -> tuple[Tensor, Int64[Tensor, "B n"], Float[Tensor, "B n H W"]]:
-    """The CAMs of each image's present classes, first in their channels.
-
-    Returns:
-        Which of the n channels are present (B, n), their class indices and their CAMs; n is the highest count of tags
-        in the batch.
-    """
-    count = int(tags.sum(dim=1).max())
-    classes = tags.argsort(dim=1, descending=True, stable=True)[:, :count]
-    present = tags.gather(1, classes) > 0
-    chosen = cam.gather(1, classes[:, :, None, None].expand(-1, -1, *cam.shape[-2:]))
-    return present, classes, chosen
-
-
-def _soften(cams: Tensor, present: Tensor, background: float, half: tuple[int, ...]) -> Float[Tensor, "B n1 h w"]:
+def _soften(cams: Tensor, real: Tensor, background: float, half: tuple[int, ...]) -> Float[Tensor, "B n1 h w"]:
     """Stack a constant background plane on the present CAMs, halve, softmax over them; absent channels get 0."""
-    plane = (
-        torch.full_like(cams[:, :1], background)
-        if cams.shape[1]
-        else cams.new_full((len(cams), 1, *cams.shape[-2:]), background)
-    )
+    plane = torch.full_like(cams[:, :1], background)
     stacked = F.interpolate(torch.cat([plane, cams], dim=1), size=half, mode="bilinear", align_corners=False)
-    absent = F.pad(~present, (1, 0), value=False)
+    absent = F.pad(~real, (1, 0), value=False)
     return stacked.masked_fill(absent[:, :, None, None], -torch.inf).softmax(dim=1)
-
-
-def _argmax_class(maps: Float[Tensor, "B n1 H W"], classes: Int64[Tensor, "B n"]) -> Int64[Tensor, "B H W"]:
-    """Label of the highest channel: 0 for the background plane, class index + 1 for the others."""
-    labels = F.pad(classes + 1, (1, 0), value=0)
-    best = maps.argmax(dim=1)
-    return labels.gather(1, best.flatten(1)).view_as(best)

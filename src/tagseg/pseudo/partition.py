@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.config import PartitionConfig
+from tagseg.pseudo.present import present_classes
 
 CERTAIN_BACKGROUND, UNCERTAIN, CERTAIN_FOREGROUND = 0, 1, 2
 
@@ -34,7 +35,8 @@ def partition(
 
 def present_activation(cam: Float[Tensor, "B K H W"], tags: Float[Tensor, "B K"]) -> Float[Tensor, "B H W"]:
     """A: the highest CAM value among the present classes; 0 where an image has no tags."""
-    return (cam * tags[:, :, None, None]).amax(dim=1)
+    present = present_classes(tags)
+    return (present.gather(cam) * present.real[:, :, None, None]).amax(dim=1)
 
 
 def by_cam(activation: Float[Tensor, "B H W"], config: PartitionConfig) -> UInt8[Tensor, "B H W"]:

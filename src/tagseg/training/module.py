@@ -113,7 +113,7 @@ class FSR(lightning.LightningModule):
     @torch.no_grad()
     def regions_of(self, view: UInt8[Tensor, "B 3 H W"], tags: Float[Tensor, "B K"]) -> UInt8[Tensor, "B H W"]:
         """Certain background, uncertain and certain foreground of a view, by the student's auxiliary CAM."""
-        cam = multi_scale_aux_cam(self.student, self.student.normalise(view), self.config.cam.scales)
+        cam = multi_scale_aux_cam(self.student, self.student.normalise(view), self.config.cam.scales, tags)
         return partition(cam, tags, view.float() / 255, self.config.partition)
 
     def _distil(
@@ -157,7 +157,7 @@ class FSR(lightning.LightningModule):
         self, x1: Tensor, view1: Features, batch: Batch, weights: dict[str, float], terms: dict[str, Tensor]
     ) -> None:
         """L_aff, L_seg and L_reg on pseudo-labels of view 1."""
-        cams = multi_scale_cam(self.student, x1, self.config.cam.scales)
+        cams = multi_scale_cam(self.student, x1, self.config.cam.scales, batch.tags)
         if weights["affinity"]:
             label = cam_to_label(cams.auxiliary, batch.tags, self.config.labels.high, self.config.labels.low)
             small = F.interpolate(label.unsqueeze(1).float(), size=view1.patches.shape[-2:], mode="nearest")

@@ -49,7 +49,7 @@ class Validation:
         """
         with evaluating(network):
             output = network(images)
-            cams = multi_scale_cam(network, images, self.cam.scales)
+            cams = multi_scale_cam(network, images, self.cam.scales, batch.tags)
         self.f1.setdefault(name, []).append(tag_f1(output.logits, batch.tags))
         for index, mask in enumerate(batch.masks):
             tags = batch.tags[index : index + 1]
