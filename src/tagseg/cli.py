@@ -153,12 +153,12 @@ def _evaluate(arguments: list[str]) -> None:
     parser.add_argument("model", type=str, help="run folder or .safetensors file")
     parser.add_class_arguments(DataConfig, "data")
     parser.add_function_arguments(evaluate, skip={"model", "data"})
-    model = next((a for a in arguments if not a.startswith("-")), ".")
-    folder = Path(model) if Path(model).is_dir() else Path(model).parent
+    values = _parse(parser, arguments)
+    folder = Path(values.model) if Path(values.model).is_dir() else Path(values.model).parent
     if (folder / NAME).is_file():
         data = dataclasses.asdict(read_config(folder / NAME).data)
         parser.set_defaults(_flat({"data": data}))
-    values = _parse(parser, arguments)
+        values = _parse(parser, arguments)  # again, over the run's own data settings
     settings = parser.instantiate_classes(values)
     evaluate(**{key: value for key, value in _as_dict(settings).items() if key != "data"}, data=settings.data)
 

@@ -43,13 +43,12 @@ def test_no_position_embedding():
         Encoder(create_vit(config), config)
 
 
-@pytest.mark.parametrize(
-    ("name", "near"), [("vit_tiny_patch16_22", "vit_tiny_patch16_224"), ("deit_smal_patch16_224", "deit_small_patch16_224")]
-)  # fmt: skip
-def test_a_misspelt_name_is_answered_with_near_ones(name, near):
-    message = refused(NetworkConfig(encoder=name, weights="none"))
-    assert f"{name!r} is not a model of timm, did you mean" in message
-    assert near in message
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_small_patch16_224"])
+def test_a_misspelt_name_is_answered_with_near_ones(name):
+    wrong = name.replace("patch", "pach")
+    message = refused(NetworkConfig(encoder=wrong, weights="none"))
+    assert f"{wrong!r} is not a model of timm, did you mean" in message
+    assert name in message
 
 
 def test_a_name_that_is_near_to_none():

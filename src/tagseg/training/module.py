@@ -212,7 +212,7 @@ class FSR(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of student and teacher."""
-        scores = self.validation.compute(reduce=self.trainer.world_size > 1)
+        scores = self.validation.compute()
         self.log_dict({f"val/{name}": value for name, value in scores.items()}, rank_zero_only=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

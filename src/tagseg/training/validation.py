@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics import MeanMetric, Metric
 
 from tagseg.config import CamConfig
 from tagseg.data.loaders import ScoreBatch
-from tagseg.inference.metrics import SegmentationScore, tag_f1
+from tagseg.inference.metrics import SegmentationResult, SegmentationScore, tag_f1
 from tagseg.model.network import Network
 from tagseg.pseudo.cam import evaluating, multi_scale_cam
 from tagseg.pseudo.labels import cam_to_score
 
-WHAT = ("segmentation", "cam", "aux_cam")
+NETWORKS = ("student", "teacher")
+MAPS = ("segmentation", "cam", "aux_cam")
 
 
-class Validation:
+class Confusion(Metric):
+    """``SegmentationScore`` summed over all processes."""
+
+    full_state_update = False
+    matrix: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.add_state("matrix", torch.zeros((classes, classes), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, truth: Tensor) -> None:
+        """Count one label map."""
+        score = SegmentationScore(self.classes, self.matrix.device)
+        score.update(prediction, truth)
+        self.matrix += score.matrix
+
+    def compute(self) -> SegmentationResult:
+        """The scores of everything counted."""
+        score = SegmentationScore(self.classes)
+        score.matrix = self.matrix.cpu()
+        return score.compute()
+
+
+class Validation(nn.Module):
     """Accumulates the scores of both networks over one pass of the validation images.
 
     Images are resized to the training size; scores count at native size. CAMs are scored with the images' tags,
@@ -29,13 +56,10 @@ class Validation:
     """
 
     def __init__(self, classes: int, cam: CamConfig) -> None:
-        self.classes, self.cam = classes, cam
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything counted."""
-        self.scores: dict[str, SegmentationScore] = {}
-        self.f1: dict[str, list[Tensor]] = {}
+        super().__init__()
+        self.cam = cam
+        self.confusion = nn.ModuleDict({f"{who}/{what}": Confusion(classes + 1) for who in NETWORKS for what in MAPS})
+        self.f1 = nn.ModuleDict({who: MeanMetric() for who in NETWORKS})
 
     @torch.no_grad()
     def update(self, name: str, network: Network, images: Tensor, batch: ScoreBatch) -> None:
@@ -50,10 +74,10 @@ class Validation:
         with evaluating(network):
             output = network(images)
             cams = multi_scale_cam(network, images, self.cam.scales, batch.tags)
-        self.f1.setdefault(name, []).append(tag_f1(output.logits, batch.tags))
+        self._metric(self.f1[name]).update(tag_f1(output.logits, batch.tags))
+        maps = {"segmentation": output.segmentation, "cam": cams.final, "aux_cam": cams.auxiliary}
         for index, mask in enumerate(batch.masks):
             tags = batch.tags[index : index + 1]
-            maps = {"segmentation": output.segmentation, "cam": cams.final, "aux_cam": cams.auxiliary}
             for what, values in maps.items():
                 native = F.interpolate(
                     values[index : index + 1].float(), size=mask.shape, mode="bilinear", align_corners=False
@@ -62,37 +86,22 @@ class Validation:
                     label = native.argmax(dim=1)
                 else:
                     label = cam_to_score(native, tags, self.cam.background_threshold)
-                self._score(f"{name}/{what}").update(label[0].cpu(), mask.cpu())
+                self._metric(self.confusion[f"{name}/{what}"]).update(label[0], mask.to(label.device))
 
-    def _score(self, key: str) -> SegmentationScore:
-        return self.scores.setdefault(key, SegmentationScore(self.classes + 1))
-
-    def compute(self, reduce: bool = False) -> dict[str, float]:
-        """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1; then start anew.
-
-        Args:
-            reduce: sum over all processes first.
-        """
+    def compute(self) -> dict[str, float]:
+        """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then anew."""
         results: dict[str, float] = {}
-        for key, score in self.scores.items():
-            if reduce:
-                score.matrix = _all_sum(score.matrix)
-            result = score.compute()
-            results[key] = result.mean_iou
+        for key, module in self.confusion.items():
+            score: SegmentationResult = self._metric(module).compute()
+            results[key] = score.mean_iou
             if key.endswith("segmentation"):
-                results[f"{key}_accuracy"] = result.pixel_accuracy
-        for name, parts in self.f1.items():
-            values = torch.cat(parts).float()
-            both = torch.stack([values.sum(), values.new_tensor(float(len(values)))]).cpu()
-            total, count = (_all_sum(both) if reduce else both).tolist()
-            results[f"{name}/tag_f1"] = total / count
-        self.reset()
+                results[f"{key}_accuracy"] = score.pixel_accuracy
+        for name, module in self.f1.items():
+            results[f"{name}/tag_f1"] = float(self._metric(module).compute())
+        for module in (*self.confusion.values(), *self.f1.values()):
+            self._metric(module).reset()
         return results
 
-
-def _all_sum(values: Tensor) -> Tensor:
-    """Sum over all processes, on the device their backend speaks to."""
-    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
-    moved = values.to(device)
-    dist.all_reduce(moved)
-    return moved.cpu()
+    @staticmethod
+    def _metric(module: Any) -> Metric:
+        return module

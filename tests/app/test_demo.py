@@ -1,0 +1,56 @@
+"""The demo from drawn scenes to pictures, at a few steps."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tagseg.app.demo import configuration, demo, plain_cam
+from tagseg.cli import main
+from tagseg.errors import TagsegError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("demo")
+    assert main(["demo", "--output", str(path), "--steps", "4", "--scenes", "16"]) == 0
+    return path
+
+
+def test_leaves_pictures_scores_and_masks(folder: Path) -> None:
+    scores = json.loads((folder / "scores.json").read_text())
+    assert set(scores) == {"plain_cam", "cam", "segmentation"}
+    assert all(0 <= value <= 1 for value in scores.values())
+    with Image.open(folder / "grid.png") as grid:
+        assert grid.width > grid.height > 500
+    assert (folder / "curves.png").stat().st_size > 1000
+    masks = sorted((folder / "predictions" / "masks").iterdir())
+    assert len(masks) == 4
+    assert np.asarray(Image.open(masks[0])).max() <= 6
+    with (folder / "predictions" / "predictions.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 4
+
+
+def test_a_second_call_goes_on_where_the_first_stopped(folder: Path) -> None:
+    before = (folder / "fsr" / "best.safetensors").read_bytes()
+    scores = demo(folder, steps=4, scenes=16)
+    assert scores == pytest.approx(json.loads((folder / "scores.json").read_text()))
+    assert (folder / "fsr" / "best.safetensors").read_bytes() == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(folder: Path) -> None:
+    with pytest.raises(TagsegError, match="holds a demo with other settings"):
+        demo(folder, steps=5, scenes=16)
+
+
+def test_the_baseline_differs_in_its_losses_and_masking_alone(tmp_path: Path) -> None:
+    ours = configuration(tmp_path, steps=10, scenes=16, seed=0)
+    plain = plain_cam(ours)
+    assert plain.mask.choice == "none"
+    assert plain.losses.affinity == plain.losses.segmentation == plain.losses.energy == 0
+    assert (plain.network, plain.views, plain.optimiser) == (ours.network, ours.views, ours.optimiser)

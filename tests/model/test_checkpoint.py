@@ -1,0 +1,124 @@
+"""A network on disk: what is saved comes back, what is damaged or foreign is refused, a failed write harms nothing."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tagseg.errors import TagsegError
+from tagseg.model.checkpoint import find_network, load_network, read_about, read_weights, save_network
+
+from ..conftest import CLASSES, TINY, tiny_network
+
+
+@pytest.fixture
+def saved(tiny, tmp_path):
+    save_network(tiny, tmp_path / "last.safetensors", {"step": 7})
+    return tmp_path / "last.safetensors"
+
+
+def test_a_saved_network_comes_back(tiny, saved):
+    loaded = load_network(saved)
+    assert loaded.classes == CLASSES
+    assert loaded.config == TINY
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+    state = tiny.state_dict()
+    assert loaded.state_dict().keys() == state.keys()
+    assert all(torch.equal(value, state[name]) for name, value in loaded.state_dict().items())
+    assert read_about(saved) == {"step": 7}
+
+
+def test_saving_leaves_no_other_file_and_makes_the_folder(tiny, tmp_path):
+    save_network(tiny, tmp_path / "a" / "b" / "net.safetensors")
+    assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == ["net.safetensors"]
+
+
+def test_class_names_of_any_script_come_back(tmp_path):
+    names = ("Größe", "猫", 'a "quoted", name')
+    save_network(tiny_network(names), tmp_path / "net.safetensors")
+    assert load_network(tmp_path / "net.safetensors").classes == names
+
+
+def test_a_folder_means_its_best_else_its_last_network(saved):
+    assert find_network(saved.parent) == saved
+    best = saved.with_name("best.safetensors")
+    best.write_bytes(saved.read_bytes())
+    assert find_network(saved.parent) == best
+    assert find_network(saved) == saved
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(TagsegError, match=r"no network in this folder, expected .*best\.safetensors"):
+        load_network(tmp_path)
+    with pytest.raises(TagsegError, match="no such file or folder"):
+        load_network(tmp_path / "absent")
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    save_file({"weight": torch.ones(2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(TagsegError, match=r"no tagseg network \(its format is None"):
+        load_network(tmp_path / "foreign.safetensors")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_a_truncated_file_is_refused(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(TagsegError, match="not a readable"):
+        load_network(saved)
+
+
+def test_a_file_with_a_tensor_too_few_is_refused(tiny, saved):
+    from safetensors import safe_open
+
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    state = read_weights(saved)
+    del state["classifier.weight"]
+    save_file(state, saved, metadata)
+    with pytest.raises(TagsegError, match=r"do not fit \(classifier.weight\)"):
+        load_network(saved)
+
+
+def test_weights_are_read_from_a_wrapped_checkpoint(tmp_path):
+    for key in ("model", "state_dict", "student"):
+        torch.save({key: {"module.a": torch.ones(1)}, "epoch": 2}, tmp_path / "w.pth")
+        assert read_weights(tmp_path / "w.pth") == {"a": torch.ones(1)}
+
+
+def test_a_pickle_with_code_is_refused_and_not_executed(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return open, (str(tmp_path / "executed"), "w")
+
+    torch.save({"a": torch.ones(1), "b": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(TagsegError, match="not a readable weights file"):
+        read_weights(tmp_path / "evil.pth")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_full_disk_keeps_the_previous_file(saved):
+    """The file-size limit of a process makes its writes fail half-way, as a full disk does."""
+    before = saved.read_bytes()
+    code = f"""
+        import resource
+        from tagseg.errors import TagsegError
+        from tagseg.model.checkpoint import load_network, save_network
+        network = load_network({str(saved)!r})
+        limit = {len(before)} // 2
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            save_network(network, {str(saved)!r})
+        except TagsegError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "could not be saved" in done.stdout
+    assert "the previous file is kept" in done.stdout
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name], "no half-written file is left"

@@ -1,0 +1,98 @@
+import copy
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tagseg.pseudo.cam import evaluating, multi_scale_aux_cam, multi_scale_cam, normalise
+
+from ..conftest import tiny_network
+
+
+@pytest.fixture
+def images():
+    return torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def plain_cam(network, image, scales, which):
+    """METHOD §2 word by word, for one image; every side is a multiple of the patch at every scale here."""
+    height, width = image.shape[-2:]
+    total = 0
+    for scale in scales:
+        scaled = image
+        if scale != 1:
+            scaled = F.interpolate(image, size=(int(height * scale), int(width * scale)), mode="bilinear")
+        own = F.interpolate(network.cams(scaled)[which], size=(height, width), mode="bilinear")
+        mirror = F.interpolate(network.cams(scaled.flip(3))[which], size=(height, width), mode="bilinear").flip(3)
+        total = total + torch.maximum(own, mirror)
+    planes = total[0]
+    for plane in planes:
+        plane -= plane.min()
+        plane /= plane.max() + 1e-5
+    return planes
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.5, 1.5), (2.0, 0.25)])
+def test_multi_scale_cam_equals_a_plain_loop(tiny, images, scales):
+    cams = multi_scale_cam(tiny, images, scales)
+    for index in range(len(images)):
+        image = images[index : index + 1]
+        torch.testing.assert_close(cams.final[index], plain_cam(tiny, image, scales, 0), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(cams.auxiliary[index], plain_cam(tiny, image, scales, 1), rtol=1e-3, atol=1e-4)
+
+
+def test_the_auxiliary_cam_alone_equals_that_of_both(tiny, images):
+    scales = (1.0, 0.5)
+    both = multi_scale_cam(tiny, images, scales).auxiliary
+    torch.testing.assert_close(multi_scale_aux_cam(tiny, images, scales), both)
+
+
+def test_values_are_from_0_to_1_at_the_images_size(tiny, images):
+    cam = multi_scale_cam(tiny, images, (1.0,)).final
+    assert cam.shape == (2, 3, 32, 48)
+    assert cam.amin((2, 3)).eq(0).all()
+    assert cam.max() <= 1
+    assert cam.max() > 0.5
+
+
+def test_sizes_are_rounded_to_whole_patches(tiny):
+    assert multi_scale_cam(tiny, torch.randn(1, 3, 24, 40), (0.1, 0.5, 1.3)).final.shape == (1, 3, 24, 40)
+
+
+def test_a_mirrored_image_has_the_mirrored_cam(tiny, images):
+    cam = multi_scale_cam(tiny, images, (1.0, 0.5)).final
+    mirrored = multi_scale_cam(tiny, images.flip(3), (1.0, 0.5)).final
+    torch.testing.assert_close(mirrored, cam.flip(3), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_stochastic_depth_is_off_meanwhile_and_the_mode_is_as_before(images, training):
+    network = tiny_network().train(training)
+    for block in network.encoder.blocks:  # certain to drop if it were on
+        block.drop_path1 = copy.deepcopy(network.encoder.blocks[-1].drop_path1)
+        block.drop_path1.drop_prob = 0.999
+    first = multi_scale_cam(network, images, (1.0,)).final
+    assert torch.equal(first, multi_scale_cam(network, images, (1.0,)).final)
+    assert all(module.training == training for module in network.modules())
+    assert not first.requires_grad
+
+
+def test_the_mode_is_restored_after_an_error(tiny):
+    network = copy.deepcopy(tiny).train()
+    with pytest.raises(RuntimeError), evaluating(network):
+        raise RuntimeError
+    assert network.training
+
+
+def test_normalise_treats_each_image_and_class_alone():
+    cam = torch.rand(2, 3, 4, 5) * torch.tensor([1.0, 10.0, 1e-3]).view(1, 3, 1, 1) + 2
+    result = normalise(cam)
+    for b in range(2):
+        for k in range(3):
+            plane = cam[b, k] - cam[b, k].min()
+            torch.testing.assert_close(result[b, k], plane / (plane.max() + 1e-5))
+
+
+def test_a_flat_cam_normalises_to_zero():
+    assert torch.equal(normalise(torch.full((1, 2, 3, 3), 7.0)), torch.zeros(1, 2, 3, 3))

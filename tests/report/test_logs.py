@@ -1,0 +1,36 @@
+"""Reading a run's logs back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagseg.errors import TagsegError
+from tagseg.report.logs import read_logs
+
+
+def write(run: Path, part: int, text: str) -> None:
+    folder = run / "logs" / f"part_{part}"
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text(text)
+
+
+def test_joins_the_parts_of_a_resumed_run_by_step(tmp_path: Path) -> None:
+    write(tmp_path, 0, "step,train/loss,val/student/cam\n9,2.0,\n9,,0.5\n")
+    write(tmp_path, 1, "step,train/loss\n19,1.0\n")
+    assert read_logs(tmp_path) == [
+        {"step": 9, "train/loss": 2.0, "val/student/cam": 0.5},
+        {"step": 19, "train/loss": 1.0},
+    ]
+
+
+def test_the_tenth_part_comes_after_the_second(tmp_path: Path) -> None:
+    write(tmp_path, 2, "step,train/loss\n5,3.0\n")
+    write(tmp_path, 10, "step,train/loss\n5,1.0\n")
+    assert read_logs(tmp_path) == [{"step": 5, "train/loss": 1.0}]
+
+
+def test_a_folder_without_logs_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TagsegError, match="expected the folder of a training"):
+        read_logs(tmp_path)

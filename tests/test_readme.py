@@ -1,0 +1,64 @@
+"""The README's commands: each verb and flag exists, and the Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = [command.split()[1] for command in commands() if command.startswith("make ")]
+    assert targets == ["demo", "test"]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_linked_files_exist() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [link for link in links if "://" not in link]
+    assert local
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_the_commands_run_on_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs train, resume, predict and evaluate as written, on a folder of drawn scenes and with a tiny network."""
+    from tagseg.cli import main
+    from tagseg.data.scenes import draw_folder
+
+    monkeypatch.chdir(tmp_path)
+    draw_folder(tmp_path / "photos", "train", 12)
+    tiny = (
+        "--network.encoder vit_tiny_patch16_224 --network.weights none --views.size 64 --mask.block 32 --run.batch 2 "
+        "--run.steps 4 --run.workers 0 --network.decoder_width 16 --network.projector_width 16 --network.prototypes 8 "
+        "--network.projector_bottleneck 8 --run.logger csv --run.accelerator cpu --network.encoder_options "
+    )
+    options = '{"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3}'
+    lines = [line for line in commands() if line.startswith("tagseg ")]
+    assert [line.split()[1] for line in lines] == ["train", "train", "predict", "evaluate"]
+    for line in lines:
+        arguments = shlex.split(line)[1:]
+        if arguments[0] == "train" and "--resume" not in arguments:
+            arguments += [*tiny.split(), options]
+        assert main(arguments) == 0, line
+    assert len(list((tmp_path / "masks" / "masks").iterdir())) == 12
+
+
+def test_the_python_names_exist() -> None:
+    import tagseg
+
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    names = set(re.findall(r"tagseg\.(\w+)", code))
+    assert names
+    assert all(callable(getattr(tagseg, name)) or name == "PRESETS" for name in names)
+    compile(code, "README.md", "exec")
