@@ -2,7 +2,9 @@
 
 import csv
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,10 @@ TINY = NetworkConfig(
     projector_bottleneck=16,
     prototypes=32,
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "processes: starts processes of its own; leave out with -m 'not processes'")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -120,3 +126,14 @@ def tiny_config(root: Path, output: Path, **changes: dict) -> Config:
         ),
     )  # fmt: skip
     return replace(config, **changes)
+
+
+@contextmanager
+def full_disk(most: int) -> Iterator[None]:
+    """Writes fail half-way: no file may grow beyond ``most`` bytes, as if that was what the disk had left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -322,6 +322,7 @@ class DataConfig:
         masks: folder of the masks, relative to the root; ``auto`` finds it, ``none`` ignores them.
         classes: class names, or the path of a file with one a line; empty: from the data.
         skip_missing: leave out rows whose image is absent, instead of stopping.
+        untagged: keep images without tags, which are pure background; the published COCO lists leave them out.
         scenes: number of scenes that the ``scenes`` source draws for training; a quarter of it for scoring.
     """
 
@@ -334,6 +335,7 @@ class DataConfig:
     masks: str = "auto"
     classes: str | tuple[str, ...] = ()
     skip_missing: bool = False
+    untagged: bool = True
     scenes: int = 400
 
 

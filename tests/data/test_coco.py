@@ -51,13 +51,13 @@ def get(root: Path, split: str = "train", masks: bool = True, **settings: Any) -
     return load(DataConfig(source="coco", root=str(root), **settings), split, masks)
 
 
-def test_training_keeps_the_tagged_and_scoring_all(tmp_path):
+def test_a_crowd_is_a_tag_and_untagged_images_can_be_left_out(tmp_path):
     make(tmp_path)
-    make(tmp_path, split="val")
-    train, val = get(tmp_path), get(tmp_path, "val")
-    assert train.classes == ("table", "person", "cup")  # by id
-    assert [(s.name, s.tags) for s in train.samples] == [("000000000001", (0, 2))]
-    assert [(s.name[-1], s.tags) for s in val.samples] == [("2", ()), ("1", (0, 2)), ("3", ())]
+    every, tagged = get(tmp_path), get(tmp_path, untagged=False)
+    assert every.classes == ("table", "person", "cup")  # by id
+    assert [(s.name[-1], s.tags) for s in every.samples] == [("2", (1,)), ("1", (0, 1, 2)), ("3", ())]
+    assert [s.name for s in tagged.samples] == ["000000000002", "000000000001"]
+    train = every
     assert train.tags_from == "instances_train.json"
 
 
@@ -93,7 +93,7 @@ def test_images_in_another_folder_and_missing_ones(tmp_path, caplog):
     (tmp_path / "train").rename(tmp_path / "images" / "train")
     assert get(tmp_path).samples[0].image.is_file()
     make(tmp_path, split="val")
-    (tmp_path / "val" / "000000000003.jpg").unlink()
+    (tmp_path / "val" / "000000000002.jpg").unlink()
     with pytest.raises(TagsegError, match=r"1 of 3 images that instances_val\.json names .*skip_missing"):
         get(tmp_path, "val")
     with caplog.at_level(logging.WARNING, "tagseg"):
@@ -123,14 +123,14 @@ def test_malformed_annotations(tmp_path, change, message):
 def test_damaged_run_lengths_name_the_image(tmp_path, outline):
     make(tmp_path, CONTENT | {"annotations": [annotation(1, 3, outline)]})
     with pytest.raises(TagsegError, match=r"annotations of 000000000001\.jpg hold run lengths"):
-        get(tmp_path).samples[0].mask()
+        get(tmp_path).samples[1].mask()
 
 
 def test_resized_images_are_refused(tmp_path):
     make(tmp_path)
     Image.new("RGB", (3, 2)).save(tmp_path / "train" / "000000000001.jpg")
     with pytest.raises(TagsegError, match=r"000000000001\.jpg is 6×4, expected its image's 3×2"):
-        get(tmp_path).samples[0].mask()
+        get(tmp_path).samples[1].mask()
 
 
 def test_bad_settings(tmp_path):
@@ -151,7 +151,7 @@ def test_bad_settings(tmp_path):
 def test_real_annotations():
     settings: dict[str, Any] = {"train_split": "train2017", "val_split": "val2017"}
     train, val = (get(SHARED, split, **settings) for split in settings.values())
-    assert (len(train), len(val), len(train.classes)) == (49, 50, 80)
+    assert (len(train), len(val), len(train.classes)) == (50, 50, 80)
     assert train.classes[:2] == ("person", "bicycle")
     assert train.classes[-1] == "toothbrush"
     for sample in (*train.samples, *val.samples):

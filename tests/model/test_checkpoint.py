@@ -1,9 +1,5 @@
 """A network on disk: what is saved comes back, what is damaged or foreign is refused, a failed write harms nothing."""
 
-import subprocess
-import sys
-import textwrap
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,7 +7,7 @@ from safetensors.torch import save_file
 from tagseg.errors import TagsegError
 from tagseg.model.checkpoint import find_network, load_network, read_about, read_weights, save_network
 
-from ..conftest import CLASSES, TINY, tiny_network
+from ..conftest import CLASSES, TINY, full_disk, tiny_network
 
 
 @pytest.fixture
@@ -101,24 +97,15 @@ def test_a_pickle_with_code_is_refused_and_not_executed(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_full_disk_keeps_the_previous_file(saved):
-    """The file-size limit of a process makes its writes fail half-way, as a full disk does."""
+def test_a_full_disk_keeps_the_previous_file(tiny, saved):
     before = saved.read_bytes()
-    code = f"""
-        import resource
-        from tagseg.errors import TagsegError
-        from tagseg.model.checkpoint import load_network, save_network
-        network = load_network({str(saved)!r})
-        limit = {len(before)} // 2
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        try:
-            save_network(network, {str(saved)!r})
-        except TagsegError as error:
-            print(error)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "could not be saved" in done.stdout
-    assert "the previous file is kept" in done.stdout
+    with full_disk(len(before) // 2), pytest.raises(TagsegError, match=r"could not be saved.*previous file is kept"):
+        save_network(tiny, saved)
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == [saved.name], "no half-written file is left"
+
+
+def test_a_full_disk_where_there_was_no_file(tiny, tmp_path):
+    with full_disk(1000), pytest.raises(TagsegError, match="nothing was written"):
+        save_network(tiny, tmp_path / "net.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tagseg.config import LabelConfig
 from tagseg.data.dataset import IGNORE
-from tagseg.pseudo.labels import cam_to_label, cam_to_score, present_cams, refined_label
+from tagseg.pseudo.labels import cam_to_label, cam_to_score, highest, refined_label
 
 CONFIG = LabelConfig(refine_iterations=3, refine_dilations=(1, 2))
 
@@ -82,11 +82,10 @@ def test_a_sure_cam_is_kept_and_between_the_thresholds_pixels_are_ignored():
     assert (label[:, 18:22] == 2).all()
 
 
-def test_present_cams_come_first_and_in_class_order():
-    cam = torch.arange(4.0).view(1, 4, 1, 1).expand(2, 4, 2, 2)
-    tags = torch.tensor([[0, 1, 0, 1], [0, 0, 1, 0]]).float()
-    present, classes, chosen = present_cams(cam, tags)
-    assert present.tolist() == [[True, True], [True, False]]
-    assert classes[0].tolist() == [1, 3]
-    assert classes[1, 0] == 2
-    assert chosen[0, :, 0, 0].tolist() == [1.0, 3.0]
+def test_the_highest_channel_is_that_of_argmax_and_the_first_of_equal_ones():
+    maps = torch.randint(0, 4, (3, 5, 6, 7), generator=torch.Generator().manual_seed(0)).float()
+    labels = torch.tensor([[1, 2, 3, 4, 5], [9, 8, 7, 6, 5], [0, 2, 4, 6, 8]])
+    value, label = highest(maps, labels)
+    index = torch.from_numpy(maps.numpy().argmax(1))  # numpy promises the first
+    assert torch.equal(value, maps.amax(1))
+    assert torch.equal(label, labels.gather(1, index.flatten(1)).view_as(index))

@@ -22,10 +22,11 @@ from tagseg.errors import TagsegError, list_some
 
 
 class CocoObject(NamedTuple):
-    """One annotation: label 1 to K or 255 (crowd), and its outline: polygons, run lengths, or ``None`` if not kept."""
+    """One annotation: label 1 to K, outline (polygons, run lengths, ``None`` if not kept), whether it is a crowd."""
 
     label: int
     outline: tuple[ndarray, ...] | RunLengths | None
+    crowd: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class CocoMask:
             TagsegError: a damaged outline, or another size than the image's.
         """
         check_size(f"in the annotations of {self.image.name}", self.size, self.image)
-        drawn = [(o.label, self._draw(o)) for o in self.objects]
+        drawn = [(IGNORE if o.crowd else o.label, self._draw(o)) for o in self.objects]
         drawn.sort(key=lambda each: (each[0] != IGNORE, -np.count_nonzero(each[1])))
         ids = np.zeros(self.size, np.uint8)
         for label, inside in drawn:
@@ -84,10 +85,10 @@ class _Image(NamedTuple):
 def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     """Load a split of COCO's layout: ``annotations/instances_<split>.json`` and images in ``<split>/``.
 
-    - *Tags* are the categories with an object in the image. A crowd region gives no tag: scoring ignores it.
+    - *Tags* are the categories annotated in the image. A crowd region counts: a crowd of people shows people, and
+      training on "no person" would be wrong; only scoring ignores its pixels.
     - *Classes* are all categories by ascending id (COCO's ids have gaps: 1 to 90 become labels 1 to 80), or those set,
       in their order; objects of the others then are background.
-    - The training split keeps only images with a tag (82,081 of COCO 2014); other splits keep all.
     - *Masks* are drawn when they are read (``CocoMask``).
 
     Args:
@@ -116,8 +117,6 @@ def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     kept = {entry.file: _labelled(entry, label_of) for entry in entries}
     if len(kept) < len(entries):
         raise TagsegError(f"{path} lists an image file twice, expected each once: remove the copies")
-    if split == config.train_split:
-        kept = {file: objects for file, objects in kept.items() if _tags(objects)}
     files = locate(kept, images, path.name, config.skip_missing)
     samples = []
     for entry in entries:
@@ -154,10 +153,10 @@ def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
         objects: dict[int, list[tuple[int, CocoObject]]] = defaultdict(list)
         for entry in content["annotations"]:
             outline = _outline(entry["segmentation"]) if outlines else None
-            label = IGNORE if entry.get("iscrowd") else 0  # the others get theirs when the classes are known
             if entry["category_id"] not in categories:
                 raise ValueError(f"the category {entry['category_id']}, which it does not define")
-            objects[entry["image_id"]].append((entry["category_id"], CocoObject(label, outline)))
+            annotated = CocoObject(0, outline, bool(entry.get("iscrowd")))  # labelled when the classes are known
+            objects[entry["image_id"]].append((entry["category_id"], annotated))
         images = [
             _Image(str(entry["file_name"]), (entry["height"], entry["width"]), tuple(objects[entry["id"]]))
             for entry in content["images"]
@@ -182,8 +181,8 @@ def _outline(segmentation: Any) -> tuple[ndarray, ...] | RunLengths:
 
 def _labelled(entry: _Image, label_of: dict[int, int]) -> tuple[CocoObject, ...]:
     """The objects of the classes wanted, with their labels."""
-    return tuple(o._replace(label=o.label or label_of[c]) for c, o in entry.objects if c in label_of)
+    return tuple(o._replace(label=label_of[c]) for c, o in entry.objects if c in label_of)
 
 
 def _tags(objects: tuple[CocoObject, ...]) -> tuple[int, ...]:
-    return tuple(sorted({o.label - 1 for o in objects if o.label != IGNORE}))
+    return tuple(sorted({o.label - 1 for o in objects}))

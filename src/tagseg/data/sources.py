@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Protocol
 
 from tagseg.config import DataConfig
@@ -50,6 +51,8 @@ def load(config: DataConfig, split: str, masks: bool = True) -> TaggedImages:
     if config.source not in SOURCES:
         raise TagsegError(f"--data.source is {config.source!r}, expected one of: {', '.join(SOURCES)}")
     images = SOURCES[config.source](config, split, masks=masks)
+    if not config.untagged:
+        images = replace(images, samples=tuple(sample for sample in images.samples if sample.tags))
     if not images.samples:
         raise TagsegError(f"{images.source} has no image, expected one at least: check --data.root and the split")
     if split == config.train_split:

@@ -1,0 +1,193 @@
+"""The command line: what wins over what, and errors as one line."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from tagseg.cli import main, parse_train
+from tagseg.config import Config, replace
+from tagseg.config_file import save_config
+from tagseg.errors import TagsegError
+from tagseg.model.checkpoint import save_network
+from tagseg.presets import folder, voc2012
+
+from .conftest import tiny_config, tiny_network
+
+VERBS = ("train", "predict", "evaluate", "demo")
+
+
+def error_of(capsys, *arguments):
+    """The one line of a refused command."""
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert lines[-1].startswith("tagseg: error: ")
+    assert "Traceback" not in captured.err
+    assert sum("error" in line for line in lines) == 1
+    return lines[-1]
+
+
+def test_help_is_instant_and_imports_nothing_heavy():
+    code = "import sys; from tagseg.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 2, "seconds of processor time"
+    assert all(f"tagseg {verb}" in done.stdout for verb in VERBS)
+    modules = set(done.stderr.split())
+    assert "tagseg.cli" in modules
+    assert not modules & {"torch", "numpy", "lightning", "timm", "jsonargparse"}
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["-h"], 0), (["help"], 0), ([], 2)])
+def test_usage(capsys, arguments, code):
+    assert main(arguments) == code
+    assert "usage: tagseg VERB" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("tagseg 0.")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_prints_defaults(capsys, verb):
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "default: " in text
+    if verb == "train":
+        assert "default: 0.0001" in text, "the preset's rate"
+        assert "AdamW" in text, "sections are explained"
+
+
+def test_unknown_verb(capsys):
+    assert "'trian' is no verb, expected one of: train, predict, evaluate, demo, did you mean train?" in error_of(
+        capsys, "trian"
+    )
+
+
+WRONG = {
+    "unknown key": (["--run.step", "3"], "did you mean --run.steps?"),
+    "abbreviated key": (["--run.acc", "2"], "--run.acc"),
+    "not a number": (["--run.steps", "many"], "run.steps"),
+    "out of range": (["--run.steps", "0"], "run.steps is 0, expected 1 or more"),
+    "not a choice": (["--mask.choice", "some"], "mask.choice"),
+    "unknown preset": (["--preset", "voc"], "expected one of: voc2012, coco2014, folder, demo"),
+    "absent config": (["--config", "absent.yaml"], "absent.yaml"),
+    "do not go together": (["--views.size", "100"], "mask.block is 32, expected a divisor of views.size = 100"),
+    "nothing to resume": (["--resume", "absent"], "absent: no checkpoint to resume from"),
+    "no data": (["--data.root", "absent"], "absent"),
+    "value without key": (["photos"], "photos"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.values(), ids=WRONG)
+def test_a_wrong_setting_is_one_line(capsys, tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    assert expected in error_of(capsys, "train", *arguments)
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("run: {step: 3}", "step"), ("trainer: {steps: 3}", "trainer"), ("run: {steps: many}", "many"), ("run: [", "")],
+)
+def test_a_wrong_config_file_is_one_line(capsys, tmp_path, text, expected):
+    (tmp_path / "c.yaml").write_text(text)
+    assert expected in error_of(capsys, "train", "--config", str(tmp_path / "c.yaml"))
+
+
+def test_without_arguments_the_folder_preset_is_used():
+    assert parse_train([]) == (None, folder())
+
+
+def test_a_preset_is_the_starting_point():
+    assert parse_train(["--preset", "voc2012"])[1] == voc2012()
+    assert parse_train(["--preset=voc2012", "--run.steps", "7"])[1] == replace(voc2012(), run={"steps": 7})
+
+
+def test_a_config_file_overrides_the_preset_and_flags_override_both(tmp_path):
+    (tmp_path / "c.yaml").write_text("run: {steps: 50, batch: 4}\nlosses: {affinity_from: 0.5}\n")
+    _, config = parse_train(["--preset", "voc2012", "--config", str(tmp_path / "c.yaml"), "--run.steps", "60"])
+    expected = replace(voc2012(), run={"steps": 60, "batch": 4}, losses={"affinity_from": 0.5})
+    assert config == expected
+
+
+def test_flags_override_wherever_they_stand(tmp_path):
+    (tmp_path / "c.yaml").write_text("run: {steps: 50}\n")
+    for arguments in (["--run.steps", "60", "--config", str(tmp_path / "c.yaml")],
+                      ["--config", str(tmp_path / "c.yaml"), "--run.steps", "60"]):  # fmt: skip
+        assert parse_train(arguments)[1].run.steps == 60
+
+
+def test_a_runs_own_file_is_a_config_file(tmp_path):
+    config = replace(voc2012(), network={"encoder_options": {"depth": 4}}, data={"classes": ("a", "b")})
+    save_config(config, tmp_path)
+    assert parse_train(["--config", str(tmp_path / "config.yaml")])[1] == config
+
+
+def test_flags_of_every_kind_of_value():
+    _, config = parse_train(
+        ["--cam.scales", "[1.0, 0.5]", "--losses.segmentation_from", "7", "--losses.affinity_from", "0.5",
+         "--labels.refine", "false", "--network.encoder_options", '{"depth": 4}', "--data.classes", '["a", "b"]',
+         "--run.devices", "2"]
+    )  # fmt: skip
+    expected = replace(
+        folder(), cam={"scales": (1.0, 0.5)}, losses={"segmentation_from": 7, "affinity_from": 0.5},
+        labels={"refine": False}, network={"encoder_options": {"depth": 4}}, data={"classes": ("a", "b")},
+        run={"devices": 2},
+    )  # fmt: skip
+    assert config == expected
+    assert isinstance(config.losses.segmentation_from, int)
+
+
+def test_resuming_takes_the_runs_settings_and_flags_override_them(tmp_path):
+    own = replace(Config(), run={"steps": 123, "output": str(tmp_path)})
+    save_config(own, tmp_path)
+    assert parse_train(["--resume", str(tmp_path)]) == (str(tmp_path), own)
+    assert parse_train(["--resume", str(tmp_path / "last.ckpt")])[1] == own
+    assert parse_train(["--resume", str(tmp_path), "--run.steps", "9"])[1] == replace(own, run={"steps": 9})
+
+
+def test_train_predict_and_evaluate(capsys, tagged_folder, tmp_path):
+    config = tiny_config(tagged_folder, tmp_path / "run", run={"steps": 2})
+    save_config(config, tmp_path)
+    assert main(["train", "--config", str(tmp_path / "config.yaml")]) == 0
+    assert "trained 2 steps" in capsys.readouterr().out
+    images, out = str(tagged_folder / "images"), tmp_path / "out"
+    assert main(["predict", str(tmp_path / "run"), images, "--output", str(out)]) == 0
+    assert len(list((out / "masks").iterdir())) == 8
+    assert main(["evaluate", str(tmp_path / "run"), "--scales", "[1.0]"]) == 0
+    assert "mIoU" in capsys.readouterr().out
+
+
+def test_a_network_of_other_classes_is_not_evaluated(capsys, tagged_folder, tmp_path):
+    save_network(tiny_network(("a", "b")), tmp_path / "net.safetensors")
+    line = error_of(capsys, "evaluate", str(tmp_path / "net.safetensors"), "--data.root", str(tagged_folder))
+    assert "the model has 2 classes and folder" in line
+    assert "has 3" in line
+
+
+def test_ctrl_c_exits_with_130(capsys, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt("stopped at step 3")
+
+    monkeypatch.setattr("tagseg.cli._train", stopped)
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err.strip() == "tagseg: stopped at step 3"
+
+
+def test_an_error_of_ours_exits_with_2_and_another_is_not_hidden(capsys, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("tagseg.cli._train", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["train"])
+    monkeypatch.setattr("tagseg.cli._train", lambda *_: (_ for _ in ()).throw(TagsegError("bad photo")))
+    assert main(["train"]) == 2
+    assert capsys.readouterr().err == "tagseg: error: bad photo\n"

@@ -1,0 +1,104 @@
+import dataclasses
+
+import pytest
+
+from tagseg.config import (
+    CamConfig,
+    Config,
+    DistillationConfig,
+    EnergyConfig,
+    LabelConfig,
+    LossConfig,
+    MaskConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    PartitionConfig,
+    RunConfig,
+    ViewConfig,
+    replace,
+)
+from tagseg.errors import TagsegError, list_some
+
+WRONG = [
+    (NetworkConfig, "aux_layer", 0),
+    (NetworkConfig, "prototypes", 1),
+    (NetworkConfig, "drop_path", 1.5),
+    (ViewConfig, "size", 0),
+    (ViewConfig, "scale", (0.0, 1.0)),
+    (ViewConfig, "scale", (0.9, 0.5)),
+    (ViewConfig, "flip", -0.1),
+    (ViewConfig, "local_crops", -1),
+    (CamConfig, "scales", ()),
+    (CamConfig, "scales", (1.0, 0.0)),
+    (CamConfig, "background_threshold", 1.1),
+    (PartitionConfig, "low", 0.7),
+    (PartitionConfig, "edge_share", 2.0),
+    (MaskConfig, "ratio", 1.1),
+    (MaskConfig, "block", 0),
+    (MaskConfig, "random_until", 1.5),
+    (MaskConfig, "random_until", -1),
+    (LabelConfig, "high", 0.25),
+    (LabelConfig, "refine_iterations", -1),
+    (LabelConfig, "refine_dilations", ()),
+    (EnergyConfig, "sigma_xy", 0.0),
+    (EnergyConfig, "sigma_rgb", -1.0),
+    (LossConfig, "energy", -0.1),
+    (LossConfig, "affinity_from", -5),
+    (DistillationConfig, "student_temperature", 0.0),
+    (DistillationConfig, "teacher_temperature", (0.0, 0.07)),
+    (DistillationConfig, "centre_momentum", 1.1),
+    (DistillationConfig, "teacher_momentum", (0.9, 1.1)),
+    (OptimiserConfig, "rate", 0.0),
+    (OptimiserConfig, "weight_decay", -1.0),
+    (OptimiserConfig, "warmup_ratio", 2.0),
+    (RunConfig, "steps", 0),
+    (RunConfig, "batch", 0),
+    (RunConfig, "val_limit", -1),
+    (RunConfig, "validate_every", 1.5),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "value"), WRONG, ids=lambda x: getattr(x, "__name__", str(x)))
+def test_a_value_out_of_range_is_named_with_what_is_expected(section, key, value):
+    with pytest.raises(TagsegError) as caught:
+        section(**{key: value})
+    message = str(caught.value)
+    assert f".{key}" in message
+    assert repr(value).strip("()") in message
+    assert "expected" in message
+    assert "\n" not in message
+
+
+def test_settings_that_do_not_go_together():
+    with pytest.raises(TagsegError, match=r"mask\.block is 60, expected a divisor of views\.size = 448"):
+        Config(mask=MaskConfig(block=60))
+    assert Config(mask=MaskConfig(block=60, choice="none")).mask.block == 60
+    with pytest.raises(TagsegError, match=r"run\.batch is 8, expected a multiple of run\.accumulate = 3"):
+        Config(run=RunConfig(accumulate=3))
+
+
+def test_settings_cannot_be_changed_by_accident():
+    config = Config()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.run.steps = 3  # type: ignore[misc]
+
+
+def test_replace_changes_a_copy_and_checks_it():
+    config = Config()
+    changed = replace(config, run={"steps": 800}, views={"size": 224}, mask={"block": 32})
+    assert (changed.run.steps, changed.views.size, changed.run.batch) == (800, 224, 8)
+    assert config == Config()
+    with pytest.raises(TagsegError, match=r"views\.size"):
+        replace(config, views={"size": 100})
+
+
+def test_replace_names_what_does_not_exist():
+    with pytest.raises(TagsegError, match="config section 'trainer' does not exist, expected one of: data, network,"):
+        replace(Config(), trainer={})
+    with pytest.raises(TagsegError, match=r"config key run\.step does not exist, expected one of: .*steps"):
+        replace(Config(), run={"step": 3})
+
+
+def test_some_names_of_many():
+    assert list_some(["a", "b"]) == "a, b"
+    assert list_some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

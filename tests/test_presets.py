@@ -1,0 +1,53 @@
+"""The presets hold the published numbers (METHOD, table of section 8) and can be trained with."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tagseg.config import step_of
+from tagseg.presets import PRESETS, coco2014, voc2012
+
+TABLE = {
+    # steps, batch, high, low, CAM background, L_seg from, L_aff from, masks random until, warm-up
+    "voc2012": (20_000, 8, 0.70, 0.25, 0.50, 2_000, 0, 4_000, 1_500),
+    "coco2014": (80_000, 8, 0.65, 0.25, 0.45, 8_000, 12_000, 16_000, 1_500),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_published_table(name):
+    c = PRESETS[name]()
+    starts = (c.losses.segmentation_from, c.losses.affinity_from, c.mask.random_until, c.optimiser.warmup)
+    steps = tuple(step_of(when, c.run.steps) for when in starts)
+    assert (c.run.steps, c.run.batch, c.labels.high, c.labels.low, c.cam.background_threshold, *steps) == TABLE[name]
+
+
+@pytest.mark.parametrize("config", [voc2012(), coco2014()], ids=["voc2012", "coco2014"])
+def test_what_both_published_trainings_share(config):
+    assert config.views.size == 448
+    assert config.network.encoder.startswith("vit_base_patch16_224")
+    assert (config.mask.ratio, config.mask.block) == (0.4, 64)
+    assert config.cam.scales == (1.0, 0.5, 1.5)
+    assert (config.optimiser.rate, config.optimiser.head_factor, config.optimiser.weight_decay) == (6e-5, 10, 0.05)
+    losses = config.losses
+    weights = (losses.uncertain, losses.certain, losses.affinity, losses.segmentation, losses.energy)
+    assert weights == (0.1, 0.1, 0.2, 0.1, 0.05)
+    assert config.distillation.teacher_momentum == (0.9995, 1.0)
+    assert (config.partition.low, config.partition.high) == (0.2, 0.7)
+
+
+def test_coco_is_scored_on_its_first_5000_images_while_training():
+    assert coco2014().run.val_limit == 5_000
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_says_its_command_and_its_score(name):
+    text = PRESETS[name].__doc__
+    assert re.search(r"Command: ``tagseg (train|demo)", text)
+    assert re.search(r"[Ss]core", text)
+
+
+def test_the_demo_needs_no_download():
+    network = PRESETS["demo"]().network
+    assert network.weights == "none" or Path(network.weights).is_absolute()

@@ -1,0 +1,239 @@
+"""Trainings from end to end, of a few steps on tiny photos."""
+
+import csv
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from tagseg.config import replace
+from tagseg.config_file import read_config
+from tagseg.errors import TagsegError
+from tagseg.model.checkpoint import load_network, read_about, read_weights
+from tagseg.training.train import train
+
+from ..conftest import CLASSES, full_disk, make_folder, tiny_config
+
+CURVE = Path(__file__).with_name("loss_curve.json")
+TERMS = {"loss", "classification", "uncertain", "certain", "affinity", "segmentation", "energy"}
+
+
+class At(Callback):
+    """Does something before or after the parts of a step."""
+
+    def __init__(self, step, action, part=0):
+        self.step, self.action, self.part, self.parts = step, action, part, 0
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        if trainer.global_step == self.step:
+            if self.parts == self.part:
+                self.action(trainer, module)
+            self.parts += 1
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def logged(folder):
+    """Values by step and name from the CSV logs of all parts of a run."""
+    values: dict[int, dict[str, float]] = {}
+    for path in sorted((folder / "logs").glob("*/metrics.csv")):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                found = {k: float(v) for k, v in row.items() if v and k not in ("step", "epoch")}
+                values.setdefault(int(row["step"]), {}).update(found)
+    return values
+
+
+def weights_equal(a, b, name="last.safetensors"):
+    first, second = read_weights(a / name), read_weights(b / name)
+    return all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.fixture(scope="module")
+def run(tagged_folder, tmp_path_factory):
+    """Eight steps, scored after 4 and 8; the checkpoint of step 4 is kept as ``kept.ckpt``."""
+    output = tmp_path_factory.mktemp("whole")
+    config = tiny_config(tagged_folder, output, run={"steps": 8, "validate_every": 4})
+    keep = At(6, lambda *_: shutil.copy(output / "last.ckpt", output / "kept.ckpt"))
+    return config, train(config, callbacks=[keep])
+
+
+def test_what_a_run_leaves(run):
+    config, result = run
+    names = {path.name for path in result.folder.iterdir()} - {"kept.ckpt"}
+    networks = {"best.safetensors", "last.safetensors", "last_teacher.safetensors"}
+    assert names == networks | {"config.yaml", "last.ckpt", "best.ckpt", "logs"}
+    assert result.steps == 8
+    assert result.network == result.folder / "best.safetensors"
+    assert read_config(result.folder / "config.yaml") == config
+    assert load_network(result.folder).classes == CLASSES
+    about = read_about(result.folder / "last.safetensors")
+    assert about["step"] == 8
+    assert about["scores"].keys() == result.scores.keys()
+
+
+def test_scores_of_student_and_teacher(run):
+    _, result = run
+    what = ("segmentation", "segmentation_accuracy", "cam", "aux_cam", "tag_f1")
+    assert result.scores.keys() == {f"val/{who}/{name}" for who in ("student", "teacher") for name in what}
+    assert all(0 <= score <= 1 for score in result.scores.values())
+
+
+def test_losses_and_health_are_logged(run):
+    _, result = run
+    values = logged(result.folder)
+    assert {f"train/{name}" for name in TERMS} <= values[7].keys()
+    assert {f"distillation/{n}_{w}" for n in ("certain", "uncertain") for w in ("kl", "teacher_entropy")} <= values[
+        7
+    ].keys()
+    assert "train/segmentation" not in values[0], "L_seg starts after a tenth"
+
+
+def test_the_teacher_follows_the_student_slowly(run):
+    _, result = run
+    student, teacher = (read_weights(result.folder / f"last{name}.safetensors") for name in ("", "_teacher"))
+    apart = (student["classifier.weight"] - teacher["classifier.weight"]).abs().max()
+    assert 0 < apart < 0.01
+
+
+def test_a_run_resumed_from_a_checkpoint_equals_one_that_was_not_interrupted(run, tmp_path):
+    config, result = run
+    resumed = train(replace(config, run={"output": str(tmp_path)}), resume=result.folder / "kept.ckpt")
+    assert resumed.steps == 8
+    assert weights_equal(resumed.folder, result.folder)
+    assert weights_equal(resumed.folder, result.folder, "last_teacher.safetensors")
+    whole, tail = logged(result.folder), logged(tmp_path)
+    assert {step for step, values in tail.items() if "train/loss" in values} == {4, 5, 6, 7}
+    assert all(tail[step]["train/loss"] == whole[step]["train/loss"] for step in range(4, 8))
+
+
+@pytest.mark.parametrize(("accumulate", "part"), [(1, 0), (2, 0), (2, 1)])
+def test_a_run_stopped_by_the_user_resumes_where_it_was(tagged_folder, tmp_path, accumulate, part):
+    """Also in the middle of a step that is made of parts."""
+    options = {"steps": 5, "batch": 2, "accumulate": accumulate}
+    whole = train(tiny_config(tagged_folder, tmp_path / "whole", run=options))
+    config = tiny_config(tagged_folder, tmp_path / "parts", run=options)
+    with pytest.raises(KeyboardInterrupt, match=r"stopped at step 3: go on with --resume"):
+        train(config, callbacks=[At(3, stop, part)])
+    resumed = train(config, resume=tmp_path / "parts")
+    assert resumed.steps == 5
+    assert weights_equal(resumed.folder, whole.folder)
+
+
+def test_a_folder_that_holds_a_training_is_not_overwritten(run):
+    config, result = run
+    before = (result.folder / "last.ckpt").read_bytes()
+    with pytest.raises(TagsegError, match=r"already holds a training: resume it with --resume"):
+        train(config)
+    assert (result.folder / "last.ckpt").read_bytes() == before
+
+
+def test_nothing_to_resume_from(run, tmp_path):
+    config, _ = run
+    for path in (tmp_path, tmp_path / "absent.ckpt"):
+        with pytest.raises(TagsegError, match="no checkpoint to resume from"):
+            train(config, resume=path)
+
+
+def test_a_checkpoint_of_other_classes_is_refused(run, tmp_path):
+    config, result = run
+    names = tmp_path / "names.txt"
+    names.write_text("circle\ntriangle\nsquare\n")
+    other = replace(config, data={"classes": str(names)}, run={"output": str(tmp_path / "out")})
+    with pytest.raises(TagsegError, match="the checkpoint has 3 classes"):
+        train(other, resume=result.folder / "kept.ckpt")
+
+
+def test_without_masks_nothing_is_scored(tmp_path, caplog):
+    root = make_folder(tmp_path / "data")
+    shutil.rmtree(root / "masks")
+    with caplog.at_level(logging.WARNING, "tagseg"):
+        result = train(tiny_config(root, tmp_path / "run", run={"steps": 2, "validate_every": 1}))
+    assert "no masks, so nothing is scored" in caplog.text
+    assert result.scores == {}
+    assert result.network.name == "last.safetensors"
+    assert not (result.folder / "best.ckpt").exists()
+
+
+def test_masks_of_the_training_images_are_never_read(tmp_path):
+    root = make_folder(tmp_path / "data")
+    for path in (root / "masks").glob("train*"):
+        path.write_bytes(b"broken")
+    assert train(tiny_config(root, tmp_path / "run", run={"steps": 2, "validate_every": 1})).steps == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_photo_is_one_line_that_names_it(tmp_path, workers):
+    root = make_folder(tmp_path / "data")
+    photo = root / "images" / "train2.jpg"
+    photo.write_bytes(photo.read_bytes()[:200])
+    with pytest.raises(TagsegError) as caught:
+        train(tiny_config(root, tmp_path / "run", run={"workers": workers}))
+    message = str(caught.value)
+    assert "train2.jpg" in message
+    assert "\n" not in message
+    assert "Traceback" not in message
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tagged_folder, tmp_path):
+    def spoil(_, module):
+        with torch.no_grad():
+            module.student.decoder[4].weight.fill_(torch.nan)
+
+    with pytest.raises(TagsegError, match=r"^step 3: loss term 'segmentation' is nan"):
+        train(tiny_config(tagged_folder, tmp_path), callbacks=[At(3, spoil)])
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(tagged_folder, tmp_path):
+    output = tmp_path / "run"
+    train(tiny_config(tagged_folder, output, run={"steps": 2}))
+    before = {name: (output / name).read_bytes() for name in ("last.ckpt", "last.safetensors")}
+    config = tiny_config(tagged_folder, output, run={"steps": 4, "validate_every": 1})
+    with full_disk(len(before["last.ckpt"]) // 2), pytest.raises(TagsegError) as caught:
+        train(config, resume=output)
+    assert "\n" not in str(caught.value)
+    assert "kept" in str(caught.value)
+    assert (output / "last.ckpt").read_bytes() == before["last.ckpt"]
+    assert train(config, resume=output).steps == 4, "with space again it goes on"
+
+
+VARIANTS = {
+    "edges": {"partition": {"rule": "edge"}, "mask": {"random_until": 0}},
+    "random masks": {"mask": {"choice": "random"}},
+    "no masks": {"mask": {"choice": "none"}},
+    "accumulated": {"run": {"steps": 2, "batch": 4, "accumulate": 2}},
+    "local crops": {"views": {"local_crops": 2, "local_size": 16}},
+    "half precision": {"run": {"steps": 2, "precision": "bf16-mixed"}},
+}
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_variants_run(tagged_folder, tmp_path, changes):
+    result = train(replace(tiny_config(tagged_folder, tmp_path, run={"steps": 2}), **changes))
+    assert result.steps == 2
+    losses = logged(tmp_path)[1]
+    assert ("train/uncertain" in losses) == (changes != VARIANTS["no masks"])
+    assert "train/energy" in losses
+
+
+def test_the_loss_curve_is_the_recorded_one(run):
+    """Delete ``loss_curve.json`` and run this test twice to record a new one, where a change of numbers is meant."""
+    _, result = run
+    curve = [
+        {k: v for k, v in values.items() if k.startswith("train/")}
+        for _, values in sorted(logged(result.folder).items())
+    ]
+    curve = [{k: round(v, 6) for k, v in values.items()} for values in curve if values]
+    if not CURVE.exists():
+        CURVE.write_text(json.dumps(curve, indent=1) + "\n")
+        pytest.fail(f"{CURVE.name} was recorded: look at it and commit it")
+    recorded = json.loads(CURVE.read_text())
+    assert len(recorded) == len(curve) == 8
+    for step, (now, then) in enumerate(zip(curve, recorded, strict=True)):
+        assert now == pytest.approx(then, rel=1e-3, abs=1e-6), f"step {step}"
