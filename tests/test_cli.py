@@ -71,11 +71,13 @@ def test_unknown_verb(capsys):
 
 
 WRONG = {
-    "unknown key": (["--run.step", "3"], "did you mean --run.steps?"),
+    "unknown key": (["--run.step", "3"], "--run.step, did you mean --run.steps?"),
     "abbreviated key": (["--run.acc", "2"], "--run.acc"),
     "not a number": (["--run.steps", "many"], "run.steps"),
     "out of range": (["--run.steps", "0"], "run.steps is 0, expected 1 or more"),
     "not a choice": (["--mask.choice", "some"], "mask.choice"),
+    "no value": (["--preset"], "--preset"),
+    "no file": (["--config"], "--config"),
     "unknown preset": (["--preset", "voc"], "expected one of: voc2012, coco2014, folder, demo"),
     "absent config": (["--config", "absent.yaml"], "absent.yaml"),
     "do not go together": (["--views.size", "100"], "mask.block is 32, expected a divisor of views.size = 100"),

@@ -99,8 +99,8 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
     from tagseg.presets import PRESETS
 
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--preset")
-    early.add_argument("--resume")
+    early.add_argument("--preset", nargs="?")
+    early.add_argument("--resume", nargs="?")
     known, _ = early.parse_known_args(arguments)  # both decide what the defaults are
     defaults = _starting_point(known.resume, known.preset or "folder")
 
@@ -112,9 +112,18 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
         section = getattr(defaults, field.name)
         parser.add_class_arguments(type(section), field.name)
     parser.set_defaults(_flat(dataclasses.asdict(defaults)))
-    values = _parse(parser, arguments)
-    sections = parser.instantiate_classes(values)
+    values = _parse(parser, _files_first(arguments))
+    sections = _instantiate(parser, values)
     return values.resume, Config(**{field.name: sections[field.name] for field in dataclasses.fields(Config)})
+
+
+def _files_first(arguments: list[str]) -> list[str]:
+    """Config files before the flags, which override them wherever they stand."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--config", nargs="?", action="append", default=[])
+    known, flags = early.parse_known_args(arguments)
+    files = [["--config"] if name is None else ["--config", name] for name in known.config]
+    return [*(part for file in files for part in file), *flags]
 
 
 def _starting_point(resume: str | None, preset: str) -> Config:
@@ -159,7 +168,7 @@ def _evaluate(arguments: list[str]) -> None:
         data = dataclasses.asdict(read_config(folder / NAME).data)
         parser.set_defaults(_flat({"data": data}))
         values = _parse(parser, arguments)  # again, over the run's own data settings
-    settings = parser.instantiate_classes(values)
+    settings = _instantiate(parser, values)
     evaluate(**{key: value for key, value in _as_dict(settings).items() if key != "data"}, data=settings.data)
 
 
@@ -192,6 +201,12 @@ def _parser(verb: str, description: str) -> ArgumentParser:
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     return parser.parse_args(arguments)
+
+
+def _instantiate(parser: ArgumentParser, values: Namespace) -> Namespace:
+    """Under both of its names: jsonargparse 4.49 renamed it."""
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
+    return instantiate(values)
 
 
 def _as_dict(values: Namespace) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagseg.data.seeds import seed_of, seeded
@@ -7,6 +7,7 @@ from tagseg.data.seeds import seed_of, seeded
 KEYS = st.lists(st.integers(0, 2**40), min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(KEYS)
 def test_a_seed_fits_where_seeds_go(keys):
     assert 0 <= seed_of(*keys) < 2**63

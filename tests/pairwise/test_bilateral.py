@@ -53,6 +53,19 @@ def test_the_kernel_is_symmetric(monkeypatch):
     torch.testing.assert_close(kernel.diagonal(), torch.ones(30))
 
 
+def test_mixed_precision_and_tf32_do_not_reach_it():
+    """Exponents are differences of large numbers: with bfloat16's or TF32's digits the kernel would be noise."""
+    points, values = draw(4, 1, 50, spread=8.0)
+    expected = gaussian_filter(points, values)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(gaussian_filter(points, values), expected)
+        assert torch.get_float32_matmul_precision() == "high", "the setting is as before"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_one_point_is_its_own_neighbour():
     assert gaussian_filter(torch.randn(1, 1, 5), torch.tensor([[[3.0]]])).item() == pytest.approx(3.0)
 

@@ -55,6 +55,7 @@ def fit(
     """Train; return the trainer with its last step and scores. Errors as in ``train``."""
     seed_everything(config.run.seed, workers=False, verbose=False)
     module, folder = FSR(config, training.classes), Path(config.run.output)
+    _hush_lightning()
     trainer = make_trainer(config, folder, scored is not None, callbacks)
     _run(trainer, module, Data(config, training, scored), checkpoint, folder)
     return trainer
@@ -135,6 +136,10 @@ def _quiet_lightning() -> None:
     """Hide advice that does not apply: workers, loggers and an endless loader are chosen on purpose."""
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=".*torch.jit.*|.*lr_scheduler.step.*|.*pin_memory.*|.*isinstance.*")
+    torch.set_float32_matmul_precision("high")
+
+
+def _hush_lightning() -> None:
+    """Keep what the Trainer says of devices, and its advertisements, from the terminal."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    torch.set_float32_matmul_precision("high")

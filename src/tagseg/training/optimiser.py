@@ -37,7 +37,7 @@ def make_optimiser(student: Network, config: Config) -> tuple[torch.optim.AdamW,
     """The optimiser and its schedule, to be advanced once a step."""
     settings, steps = config.optimiser, config.run.steps
     groups = parameter_groups(student, settings.rate, settings.head_factor, settings.weight_decay)
-    optimiser = torch.optim.AdamW(groups, betas=settings.betas)
+    optimiser = torch.optim.AdamW(groups, betas=settings.betas, fused=True)
     warmup = step_of(settings.warmup, steps)
 
     def factor(step: int) -> float:

@@ -37,10 +37,14 @@ class Confusion(Metric):
         score.update(prediction, truth)
         self.matrix += score.matrix
 
-    def compute(self) -> SegmentationResult:
+    def compute(self) -> Tensor:
+        """Everything counted; torchmetrics does not let a frozen result through."""
+        return self.matrix
+
+    def result(self) -> SegmentationResult:
         """The scores of everything counted."""
         score = SegmentationScore(self.classes)
-        score.matrix = self.matrix.cpu()
+        score.matrix = self.compute().cpu()
         return score.compute()
 
 
@@ -92,7 +96,7 @@ class Validation(nn.Module):
         """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then anew."""
         results: dict[str, float] = {}
         for key, module in self.confusion.items():
-            score: SegmentationResult = self._metric(module).compute()
+            score: SegmentationResult = self._metric(module).result()
             results[key] = score.mean_iou
             if key.endswith("segmentation"):
                 results[f"{key}_accuracy"] = score.pixel_accuracy
