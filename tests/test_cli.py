@@ -71,7 +71,7 @@ def test_unknown_verb(capsys):
 
 
 WRONG = {
-    "unknown key": (["--run.step", "3"], "--run.step, did you mean --run.steps?"),
+    "unknown key": (["--run.step", "3"], "--run.step 3, did you mean --run.steps?"),
     "abbreviated key": (["--run.acc", "2"], "--run.acc"),
     "not a number": (["--run.steps", "many"], "run.steps"),
     "out of range": (["--run.steps", "0"], "run.steps is 0, expected 1 or more"),

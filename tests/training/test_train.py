@@ -126,6 +126,72 @@ def test_a_run_stopped_by_the_user_resumes_where_it_was(tagged_folder, tmp_path,
     assert weights_equal(resumed.folder, whole.folder)
 
 
+def test_resuming_a_finished_run_changes_nothing(run, tmp_path):
+    config, result = run
+    folder = shutil.copytree(result.folder, tmp_path / "copy")
+    again = train(replace(config, run={"output": str(folder)}), resume=folder)
+    assert again.steps == 8
+    assert again.network == folder / "best.safetensors"
+    assert weights_equal(folder, result.folder)
+
+
+def test_a_resumed_run_can_be_longer(run, tmp_path):
+    config, result = run
+    longer = replace(config, run={"output": str(tmp_path), "steps": 10})
+    assert train(longer, resume=result.folder / "last.ckpt").steps == 10
+
+
+def test_a_resumed_run_can_have_another_rate(run, tmp_path):
+    """The message of a loss that is not finite advises it."""
+    config, result = run
+    other = replace(config, run={"output": str(tmp_path)}, optimiser={"rate": 1e-9})
+    found = []
+    watch = At(5, lambda trainer, _: found.append(trainer.optimizers[0].param_groups[0]["lr"]))
+    train(other, resume=result.folder / "kept.ckpt", callbacks=[watch])
+    assert 0 < found[0] <= 1e-9
+
+
+class Evil:
+    """Unpickling it writes a file."""
+
+    path = ""
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("kind", ["truncated", "empty", "code", "no checkpoint"])
+def test_a_damaged_checkpoint_is_one_line(run, tmp_path, kind):
+    config, result = run
+    path = tmp_path / "last.ckpt"
+    content = (result.folder / "kept.ckpt").read_bytes()
+    path.write_bytes(content[: len(content) // 2] if kind == "truncated" else b"")
+    if kind == "code":
+        Evil.path = str(tmp_path / "executed")
+        torch.save({"state_dict": {}, "evil": Evil()}, path)
+    if kind == "no checkpoint":
+        torch.save({"weight": torch.ones(1)}, path)
+    with pytest.raises(TagsegError, match=r"last\.ckpt") as caught:
+        train(replace(config, run={"output": str(tmp_path / "run")}), resume=path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_checkpoint_of_another_network_is_one_line(run, tmp_path):
+    config, result = run
+    other = replace(config, network={"prototypes": 16}, run={"output": str(tmp_path)})
+    with pytest.raises(TagsegError, match=r"kept\.ckpt") as caught:
+        train(other, resume=result.folder / "kept.ckpt")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_view_that_is_no_multiple_of_the_patch_is_one_line(tagged_folder, tmp_path):
+    config = tiny_config(tagged_folder, tmp_path, views={"size": 36}, mask={"block": 9})
+    with pytest.raises(TagsegError, match=r"36x36 pixels, expected multiples of the patch \(8\)") as caught:
+        train(config)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_folder_that_holds_a_training_is_not_overwritten(run):
     config, result = run
     before = (result.folder / "last.ckpt").read_bytes()

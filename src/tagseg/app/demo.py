@@ -120,7 +120,7 @@ def _draw(plain_run: Path, run: Path, config: Config, scored: TaggedImages, fold
     from tagseg.inference.export import save_picture
     from tagseg.inference.predict import predict
     from tagseg.model.checkpoint import load_network
-    from tagseg.report.curves import training_curves
+    from tagseg.report.curves import PANELS, training_curves
     from tagseg.report.explain import explain
     from tagseg.report.logs import read_logs
     from tagseg.report.pictures import grid_picture
@@ -128,7 +128,7 @@ def _draw(plain_run: Path, run: Path, config: Config, scored: TaggedImages, fold
     network, plain = load_network(run), load_network(plain_run)
     rows = [explain(network, sample, config, plain) for sample in scored.samples[:PICTURED]]
     save_picture(folder / "grid.png", grid_picture(rows, network.classes))
-    training_curves(read_logs(run), folder / "curves.png")
+    training_curves(read_logs(run), folder / "curves.png", panels=PANELS)
     photos = [sample.image for sample in scored.samples]
     predict(network, photos, folder / "predictions", quiet=True)
 

@@ -9,6 +9,20 @@ from pathlib import Path
 from tagseg.errors import TagsegError
 from tagseg.inference.export import replacing
 
+_LOSSES = ("classification", "affinity", "segmentation", "energy")
+_MAPS = ("segmentation", "cam", "aux_cam")
+PANELS: dict[str, tuple[str, ...]] = {
+    "losses": tuple(f"train/{name}" for name in _LOSSES),
+    "distillation: cross-entropy and the teacher's entropy": (
+        "train/uncertain",
+        "train/certain",
+        "distillation/uncertain_teacher_entropy",
+        "distillation/certain_teacher_entropy",
+    ),
+    "mIoU": tuple(f"val/{who}/{what}" for who in ("student", "teacher") for what in _MAPS),
+}
+"""What a training's log is drawn as: ln P in the middle panel means that the distillation teaches nothing."""
+
 
 def series_of(
     records: Sequence[Mapping[str, float | int | None]], x: str
@@ -59,13 +73,13 @@ def training_curves(
         raise TagsegError(f"no curve to draw in {len(records)} log records, expected numbers beside {x!r}")
     columns = min(3, len(shown))
     rows = math.ceil(len(shown) / columns)
-    figure = Figure(figsize=(4.6 * columns, 3.2 * rows), layout="constrained")
+    figure = Figure(figsize=(4.6 * columns, 3.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (title, names) in zip(axes, shown.items(), strict=False):
         for name in names:
             steps, values = zip(*series[name], strict=True)
             sparse = len(steps) < 25
-            label = name.removeprefix(f"{title}/")
+            label = name.removeprefix(f"{title}/").removeprefix("train/").removeprefix("val/")
             axis.plot(steps, values, label=label, linewidth=1.6, marker="o" if sparse else None, markersize=3.5)
         axis.set_title(title, fontsize=11)
         axis.set_xlabel(x)
@@ -73,7 +87,7 @@ def training_curves(
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
         if len(names) > 1 or label != title:
-            axis.legend(fontsize=8, frameon=False)
+            axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
     with replacing(path) as temporary:

@@ -24,6 +24,6 @@ def read_logs(run: Path) -> list[dict[str, float]]:
     for path in files:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                values = {name: float(value) for name, value in row.items() if value not in ("", None)}
+                values = {name: float(value) for name, value in row.items() if value and name != "epoch"}
                 by_step.setdefault(int(values["step"]), {}).update(values)
     return [by_step[step] for step in sorted(by_step)]
