@@ -180,7 +180,9 @@ def test_a_damaged_checkpoint_is_one_line(run, tmp_path, kind):
 def test_a_checkpoint_of_another_network_is_one_line(run, tmp_path):
     config, result = run
     other = replace(config, network={"prototypes": 16}, run={"output": str(tmp_path)})
-    with pytest.raises(TagsegError, match=r"kept\.ckpt") as caught:
+    with pytest.raises(
+        TagsegError, match=r"kept\.ckpt: its network is not the configuration's \(student\.projector"
+    ) as caught:
         train(other, resume=result.folder / "kept.ckpt")
     assert "\n" not in str(caught.value)
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from tagseg.config import Config, step_of
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, list_some
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
 from tagseg.training.module import FSR
 
@@ -55,6 +55,8 @@ def fit(
     """Train; return the trainer with its last step and scores. Errors as in ``train``."""
     seed_everything(config.run.seed, workers=False, verbose=False)
     module, folder = FSR(config, training.classes), Path(config.run.output)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, module)
     _hush_lightning()
     trainer = make_trainer(config, folder, scored is not None, callbacks)
     _run(trainer, module, Data(config, training, scored), checkpoint, folder)
@@ -75,6 +77,26 @@ def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, fol
             f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
             f"with --resume {folder}"
         ) from error
+
+
+def check_checkpoint(path: Path, module: FSR) -> None:
+    """Raise ``TagsegError`` unless a file holds the state of a training of this network and these classes."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = checkpoint["state_dict"]
+    except Exception as error:  # damaged files raise many kinds
+        raise TagsegError(
+            f"{path}: not a readable checkpoint of a training ({type(error).__name__}): resume from another one, e.g. "
+            "best.ckpt, or start anew with another --run.output"
+        ) from error
+    module.check_classes(checkpoint)
+    own = module.state_dict()
+    wrong = [k for k in own | state if k not in own or k not in state or own[k].shape != state[k].shape]
+    if wrong:
+        raise TagsegError(
+            f"{path}: its network is not the configuration's ({list_some(wrong)} differ): resume with the settings of "
+            "its own run"
+        )
 
 
 def make_trainer(config: Config, folder: Path, scored: bool, callbacks: Sequence[Callback] = ()) -> Trainer:

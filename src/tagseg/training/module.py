@@ -25,7 +25,7 @@ from tagseg.pseudo.masking import block_mask, block_noise, to_patches
 from tagseg.pseudo.partition import partition, uncertain
 from tagseg.training.distillation import Centres, certain_loss, uncertain_loss
 from tagseg.training.losses import affinity_loss, classification_loss, segmentation_loss
-from tagseg.training.optimiser import make_optimiser
+from tagseg.training.optimiser import adopt_rates, make_optimiser
 from tagseg.training.schedules import loss_weights, mask_choice, teacher_momentum, teacher_temperature
 from tagseg.training.validation import Validation
 
@@ -220,7 +220,12 @@ class FSR(lightning.LightningModule):
         checkpoint["classes"] = list(self.student.classes)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other classes."""
+        """Refuse a checkpoint of other classes; go on with the configuration's rates."""
+        self.check_classes(checkpoint)
+        adopt_rates(checkpoint, self.student, self.config)
+
+    def check_classes(self, checkpoint: dict[str, Any]) -> None:
+        """Raise ``TagsegError`` unless a checkpoint's classes are ours."""
         theirs, ours = checkpoint.get("classes", []), list(self.student.classes)
         if theirs != ours:
             raise TagsegError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -44,3 +46,15 @@ def make_optimiser(student: Network, config: Config) -> tuple[torch.optim.AdamW,
         return learning_rate_factor(step, steps, warmup, settings.warmup_ratio)
 
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def adopt_rates(checkpoint: dict[str, Any], student: Network, config: Config) -> None:
+    """Replace a checkpoint's rates, decay and momenta by the configuration's, in place.
+
+    PyTorch restores them with the optimiser's state, so that a resumed run would not notice another setting.
+    """
+    groups = make_optimiser(student, config)[0].param_groups
+    for saved, group in zip(checkpoint["optimizer_states"][0]["param_groups"], groups, strict=True):
+        saved["lr"] *= group["initial_lr"] / saved["initial_lr"]
+        saved.update({key: group[key] for key in ("initial_lr", "weight_decay", "betas")})
+    checkpoint["lr_schedulers"][0]["base_lrs"] = [group["initial_lr"] for group in groups]
