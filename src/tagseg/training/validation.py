@@ -96,7 +96,8 @@ class Validation(nn.Module):
         """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then anew."""
         results: dict[str, float] = {}
         for key, module in self.confusion.items():
-            score: SegmentationResult = self._metric(module).result()
+            assert isinstance(module, Confusion)  # for the type checker: a ModuleDict does not say
+            score = module.result()
             results[key] = score.mean_iou
             if key.endswith("segmentation"):
                 results[f"{key}_accuracy"] = score.pixel_accuracy
