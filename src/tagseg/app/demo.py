@@ -23,7 +23,7 @@ PICTURED = 6
 """Scenes in the grid picture."""
 
 
-def demo(output: str | Path = "runs/demo", steps: int = 300, scenes: int = 400, seed: int = 0) -> dict[str, float]:
+def demo(output: str | Path = "runs/demo", steps: int = 240, scenes: int = 400, seed: int = 0) -> dict[str, float]:
     """Draw scenes, train on their tags on the CPU, score, and leave pictures to look at.
 
     Trains twice: the method, and a plain classifier whose class activation maps are the baseline. An interrupted demo
