@@ -105,11 +105,11 @@ def demo() -> Config:
         views=ViewConfig(size=128),
         cam=CamConfig(scales=(1.0, 0.5), background_threshold=0.25),  # the plain CAM's best threshold on scenes
         mask=MaskConfig(block=32),
-        labels=LabelConfig(high=0.4, low=0.2),  # so short a training leaves bodies below the published 0.7
+        labels=LabelConfig(high=0.55, low=0.2),  # so short a training leaves bodies below the published 0.7
         distillation=DistillationConfig(teacher_momentum=(0.99, 1.0)),
         optimiser=OptimiserConfig(rate=5e-4, head_factor=2.0),
         run=RunConfig(
-            output="runs/demo", steps=240, batch=8, logger="csv", accelerator="cpu", workers=0, validate_every=0.5
+            output="runs/demo", steps=360, batch=4, logger="csv", accelerator="cpu", workers=0, validate_every=0.5
         ),
     )
 

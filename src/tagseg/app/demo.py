@@ -23,7 +23,7 @@ PICTURED = 6
 """Scenes in the grid picture."""
 
 
-def demo(output: str | Path = "runs/demo", steps: int = 240, scenes: int = 400, seed: int = 0) -> dict[str, float]:
+def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, seed: int = 0) -> dict[str, float]:
     """Draw scenes, train on their tags on the CPU, score, and leave pictures to look at.
 
     Trains twice: the method, and a plain classifier whose class activation maps are the baseline. An interrupted demo
@@ -107,7 +107,7 @@ def _score(plain_run: Path, run: Path, config: Config, folder: Path) -> dict[str
         ).result
         for name, model in (("plain_cam", plain_run), ("cam", run))
     }
-    evaluation = evaluate(run, config.data, quiet=True)
+    evaluation = evaluate(run, config.data, scales=(1.0,), quiet=True)
     evaluation.save(folder / "evaluation")
     results["segmentation"] = evaluation.result
     scores = {name: result.mean_iou for name, result in results.items()}
@@ -130,7 +130,7 @@ def _draw(plain_run: Path, run: Path, config: Config, scored: TaggedImages, fold
     save_picture(folder / "grid.png", grid_picture(rows, network.classes))
     training_curves(read_logs(run), folder / "curves.png", panels=PANELS)
     photos = [sample.image for sample in scored.samples]
-    predict(network, photos, folder / "predictions", quiet=True)
+    predict(network, photos, folder / "predictions", scales=(1.0,), quiet=True)
 
 
 def _tell(scores: dict[str, float], folder: Path, seconds: float) -> None:

@@ -39,7 +39,7 @@ def explain(network: Network, sample: Sample, config: Config, plain: Network | N
     blocks = (height // config.mask.block, width // config.mask.block)
     noise = block_noise([seed_of(config.run.seed)], blocks).to(image.device)
     label = refined_label(unit, cams.final, tags, config.labels)
-    grids = scale_logits(network, image)
+    grids = scale_logits(network, image, scales=(1.0,))
     plain_cam = None
     if plain is not None:
         plain_cam = present_activation(multi_scale_cam(plain, image, config.cam.scales).final, tags)[0].cpu().numpy()
