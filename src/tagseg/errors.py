@@ -5,6 +5,10 @@ class TagsegError(ValueError):
     """Bad input. Its message is one line; the command line prints it without a traceback and exits with 2."""
 
 
+class NonFiniteLoss(TagsegError):
+    """A loss that is infinite or not a number: the state that led there is not worth keeping."""
+
+
 def list_some(names: list[str], most: int = 3) -> str:
     """``a, b, c and 7 more``: enough names to find the trouble, few enough to read."""
     shown = ", ".join(names[:most])

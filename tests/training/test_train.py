@@ -255,7 +255,10 @@ def test_a_loss_that_is_not_finite_stops_the_training(tagged_folder, tmp_path):
             module.student.decoder[4].weight.fill_(torch.nan)
 
     with pytest.raises(TagsegError, match=r"^step 3: loss term 'segmentation' is nan"):
-        train(tiny_config(tagged_folder, tmp_path), callbacks=[At(3, spoil)])
+        train(tiny_config(tagged_folder, tmp_path, run={"validate_every": 2}), callbacks=[At(3, spoil)])
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 2, "the state that led there replaces nothing"
+    assert all(torch.isfinite(v).all() for v in kept["state_dict"].values() if v.is_floating_point())
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tagged_folder, tmp_path):

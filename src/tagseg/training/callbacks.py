@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from tqdm import tqdm
 
+from tagseg.errors import NonFiniteLoss
 from tagseg.model.checkpoint import read_about, save_network
 from tagseg.training.module import FSR
 
@@ -124,10 +125,19 @@ class ExportNetworks(Callback):
             save_network(network, path, about | {"network": name, "best": best})
 
 
+class LastCheckpoint(ModelCheckpoint):
+    """``last.ckpt``, also when a training is interrupted; but a state that led to a broken loss replaces nothing."""
+
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Save what can be resumed."""
+        if not isinstance(exception, NonFiniteLoss):
+            super().on_exception(trainer, pl_module, exception)
+
+
 def checkpoints(folder: Path, every: int, scored: bool) -> list[ModelCheckpoint]:
     """``last.ckpt`` every so many steps and when a training is interrupted; ``best.ckpt`` by the student's mIoU."""
     common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_top_k": 1}
-    last = ModelCheckpoint(filename="last", every_n_train_steps=every, save_on_exception=True, **common)
+    last = LastCheckpoint(filename="last", every_n_train_steps=every, save_on_exception=True, **common)
     if not scored:
         return [last]
     best = ModelCheckpoint(filename="best", monitor="val/student/segmentation", mode="max", **common)

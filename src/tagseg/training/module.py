@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tagseg.config import Config, step_of
 from tagseg.data.loaders import Batch, ScoreBatch
 from tagseg.data.seeds import seed_of
-from tagseg.errors import TagsegError
+from tagseg.errors import NonFiniteLoss, TagsegError
 from tagseg.model.encoder import Features
 from tagseg.model.network import Network
 from tagseg.model.teacher import make_teacher, update_teacher
@@ -238,13 +238,13 @@ def check_finite(terms: dict[str, Tensor], step: int) -> None:
     """Stop on a loss that is not finite, naming the step and the term.
 
     Raises:
-        TagsegError: a term is infinite or not a number.
+        NonFiniteLoss: a term is infinite or not a number.
     """
     names = list(terms)
     finite = torch.isfinite(torch.stack([terms[name].detach() for name in names])).tolist()
     for name, ok in zip(names, finite, strict=True):
         if not ok:
-            raise TagsegError(
+            raise NonFiniteLoss(
                 f"step {step}: loss term {name!r} is {terms[name].item()}, expected a finite number: lower "
-                "--optimiser.rate, or train with --run.precision 32; the last checkpoint can be resumed"
+                "--optimiser.rate, or train with --run.precision 32; an earlier last.ckpt is kept and can be resumed"
             )
