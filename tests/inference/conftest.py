@@ -27,15 +27,6 @@ def tiny_network(classes: tuple[str, ...] = CLASSES, seed: int = 0) -> Network:
     return Network(config, classes).eval()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """A tiny network gains nothing from threads, and on a busy machine their waiting costs ten times its work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def network() -> Network:
     return tiny_network()

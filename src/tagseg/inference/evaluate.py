@@ -128,10 +128,7 @@ def evaluate(
     view = _View(what, scales, mirror or what != "segmentation", Sizing(size, max_side), background_threshold)
     network = open_network(model, device)
     every = load(data, data.val_split if split is None else split, masks=True)
-    check_classes(network.classes, every)
-    images = every.with_masks().first(limit)
-    if not len(images):
-        raise TagsegError(f"{every.source} has no masks to score with: choose another split or name the masks' folder")
+    images = _with_masks(every, network.classes, limit)
     score = SegmentationScore(len(images.classes) + 1)
     for sample in tqdm(images.samples, desc=f"evaluate {what}", unit="image", disable=True if quiet else None):
         _count(score, sample, view.label(network, sample))
@@ -191,6 +188,15 @@ class _View:
             "input size": f"{side} x {side} pixels" if side else f"native, longer side at most {most or 'any'}",
             **({"background threshold": self.background_threshold} if is_cam else {}),
         }
+
+
+def _with_masks(every: TaggedImages, classes: tuple[str, ...], limit: int) -> TaggedImages:
+    """The images to score; the network's classes must be theirs."""
+    check_classes(classes, every)
+    images = every.with_masks().first(limit)
+    if not len(images):
+        raise TagsegError(f"{every.source} has no masks to score with: choose another split or name the masks' folder")
+    return images
 
 
 def check_classes(known: tuple[str, ...], data: TaggedImages) -> None:

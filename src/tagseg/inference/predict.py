@@ -117,11 +117,7 @@ def predict(
                 continue
             if probabilities is not None:
                 export.save_scores(_target(output, "scores", name), probabilities, network.classes)
-            if overlays:
-                picture = export.draw_overlay(photo, labels, network.classes)
-                export.save_picture(_target(output, "overlays", name), picture)
-            mask = _target(output, "masks", name)
-            export.save_mask(mask, labels)
+            mask = _save_mask(output, name, photo, labels, network.classes, overlays)
             done.append(Prediction(image, name, mask, class_shares(labels, network.classes)))
     finally:  # also when interrupted: the tables describe the masks that are there
         if done:
@@ -129,6 +125,22 @@ def predict(
     if failed:
         raise TagsegError(_failure(failed, len(jobs)))
     return done
+
+
+def _save_mask(
+    output: Path,
+    name: str,
+    photo: UInt8[ndarray, "H W 3"],
+    labels: UInt8[ndarray, "H W"],
+    classes: tuple[str, ...],
+    overlay: bool,
+) -> Path:
+    """Write an image's overlay, if wanted, and its mask; return the mask's path."""
+    if overlay:
+        export.save_picture(_target(output, "overlays", name), export.draw_overlay(photo, labels, classes))
+    mask = _target(output, "masks", name)
+    export.save_mask(mask, labels)
+    return mask
 
 
 def open_network(model: str | Path | Network, device: str) -> Network:
