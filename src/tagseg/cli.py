@@ -112,7 +112,7 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
         section = getattr(defaults, field.name)
         parser.add_class_arguments(type(section), field.name)
     parser.set_defaults(_flat(dataclasses.asdict(defaults)))
-    values = _parse(parser, _files_first(arguments))
+    values = parser.parse_args(_files_first(arguments))
     sections = _instantiate(parser, values)
     return values.resume, Config(**{field.name: sections[field.name] for field in dataclasses.fields(Config)})
 
@@ -147,7 +147,7 @@ def _predict(arguments: list[str]) -> None:
     parser.add_argument("images", type=str, nargs="+", help="image files or folders")
     parser.add_argument("--output", type=str, default="predictions", help="folder for the results")
     parser.add_function_arguments(predict, skip={"model", "images", "output"})
-    values = _as_dict(_parse(parser, arguments))
+    values = _as_dict(parser.parse_args(arguments))
     images = values.pop("images")
     found = predict(values.pop("model"), images[0] if len(images) == 1 else images, **values)
     print(f"{len(found)} images labelled: {values['output']}")
@@ -162,12 +162,12 @@ def _evaluate(arguments: list[str]) -> None:
     parser.add_argument("model", type=str, help="run folder or .safetensors file")
     parser.add_class_arguments(DataConfig, "data")
     parser.add_function_arguments(evaluate, skip={"model", "data"})
-    values = _parse(parser, arguments)
+    values = parser.parse_args(arguments)
     folder = Path(values.model) if Path(values.model).is_dir() else Path(values.model).parent
     if (folder / NAME).is_file():
         data = dataclasses.asdict(read_config(folder / NAME).data)
         parser.set_defaults(_flat({"data": data}))
-        values = _parse(parser, arguments)  # again, over the run's own data settings
+        values = parser.parse_args(arguments)  # again, over the run's own data settings
     settings = _instantiate(parser, values)
     evaluate(**{key: value for key, value in _as_dict(settings).items() if key != "data"}, data=settings.data)
 
@@ -177,7 +177,7 @@ def _demo(arguments: list[str]) -> None:
 
     parser = _parser("demo", "Draw scenes, train on their tags on the CPU, score, and make pictures.")
     parser.add_function_arguments(demo)
-    demo(**_as_dict(_parse(parser, arguments)))
+    demo(**_as_dict(parser.parse_args(arguments)))
 
 
 def _parser(verb: str, description: str) -> ArgumentParser:
@@ -197,10 +197,6 @@ def _parser(verb: str, description: str) -> ArgumentParser:
 
     usage = {"train": "tagseg train [--preset PRESET] [--config FILE] [--resume RUN] [--SECTION.KEY VALUE ...]"}
     return Parser(prog=f"tagseg {verb}", usage=usage.get(verb), description=description, allow_abbrev=False)
-
-
-def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
-    return parser.parse_args(arguments)
 
 
 def _instantiate(parser: ArgumentParser, values: Namespace) -> Namespace:

@@ -103,7 +103,7 @@ def demo() -> Config:
             prototypes=512,
         ),
         views=ViewConfig(size=128),
-        cam=CamConfig(scales=(1.0, 0.5), background_threshold=0.25),  # the plain CAM's best threshold on scenes
+        cam=CamConfig(scales=(1.0, 0.5), background_threshold=0.25),  # low, which favours the plain CAM
         mask=MaskConfig(block=32),
         labels=LabelConfig(high=0.55, low=0.2),  # so short a training leaves bodies below the published 0.7
         distillation=DistillationConfig(teacher_momentum=(0.99, 1.0)),
