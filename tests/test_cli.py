@@ -165,6 +165,31 @@ def test_train_predict_and_evaluate(capsys, tagged_folder, tmp_path):
     assert len(list((out / "masks").iterdir())) == 8
     assert main(["evaluate", str(tmp_path / "run"), "--scales", "[1.0]"]) == 0
     assert "mIoU" in capsys.readouterr().out
+    assert main(["evaluate", "--crf", str(tmp_path / "run"), "--scales", "[1.0]", "--limit", "1"]) == 0
+    assert "with CRF" in capsys.readouterr().out
+    arguments = ["--crf", "--crf_settings.iterations", "2", "--output", str(tmp_path / "crf")]
+    assert main(["predict", *arguments, str(tmp_path / "run"), images]) == 0
+    assert len(list((tmp_path / "crf" / "masks").iterdir())) == 8
+    line = error_of(capsys, "predict", str(tmp_path / "run"), images, "--crf", "--crf_settings.iterations", "-1")
+    assert "crf_settings.iterations is -1, expected 0 or more" in line
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        (["--crf", "RUN", "PHOTOS"], ["--crf=true", "RUN", "PHOTOS"]),
+        (["RUN", "PHOTOS", "--crf"], ["RUN", "PHOTOS", "--crf=true"]),
+        (["--crf", "false", "--mirror", "RUN"], ["--crf", "false", "--mirror=true", "RUN"]),
+        (["--crf=false", "--size", "64"], ["--crf=false", "--size", "64"]),
+    ],
+)
+def test_a_switch_needs_no_value(given, understood):
+    from tagseg.cli import _parser, _switches
+    from tagseg.inference.predict import predict
+
+    parser = _parser("predict", "")
+    parser.add_function_arguments(predict, skip={"model", "images", "output"})
+    assert _switches(given, parser) == understood
 
 
 def test_a_network_of_other_classes_is_not_evaluated(capsys, tagged_folder, tmp_path):

@@ -6,7 +6,7 @@ right and never back::
     data        images, tags → two random views
     model       encoder (timm ViT), heads, student and teacher
     pseudo      CAM → certain / uncertain regions → mask; CAM → refined pseudo-labels
-    pairwise    Gaussian filter over position and colour → dense energy
+    pairwise    Gaussian filter over position and colour → dense energy, dense CRF
     inference   multi-scale prediction, scores, files
     training    losses, distillation, schedules, one Lightning step
     report      pictures of each step
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tagseg.inference.predict import predict
     from tagseg.model.checkpoint import load_network
     from tagseg.model.published import load_published
+    from tagseg.pairwise.crf import dense_crf
     from tagseg.presets import PRESETS
     from tagseg.training.train import train
 
@@ -38,6 +39,7 @@ _PLACES = {
     "Config": "tagseg.config",
     "TagsegError": "tagseg.errors",
     "demo": "tagseg.app.demo",
+    "dense_crf": "tagseg.pairwise.crf",
     "evaluate": "tagseg.inference.evaluate",
     "load_network": "tagseg.model.checkpoint",
     "load_published": "tagseg.model.published",
@@ -51,6 +53,7 @@ __all__ = [
     "Config",
     "TagsegError",
     "demo",
+    "dense_crf",
     "evaluate",
     "load_network",
     "load_published",

@@ -147,7 +147,7 @@ def _predict(arguments: list[str]) -> None:
     parser.add_argument("images", type=str, nargs="+", help="image files or folders")
     parser.add_argument("--output", type=str, default="predictions", help="folder for the results")
     parser.add_function_arguments(predict, skip={"model", "images", "output"})
-    values = _as_dict(parser.parse_args(arguments))
+    values = _as_dict(_instantiate(parser, parser.parse_args(_switches(arguments, parser))))
     images = values.pop("images")
     found = predict(values.pop("model"), images[0] if len(images) == 1 else images, **values)
     print(f"{len(found)} images labelled: {values['output']}")
@@ -162,6 +162,7 @@ def _evaluate(arguments: list[str]) -> None:
     parser.add_argument("model", type=str, help="run folder or .safetensors file")
     parser.add_class_arguments(DataConfig, "data")
     parser.add_function_arguments(evaluate, skip={"model", "data"})
+    arguments = _switches(arguments, parser)
     values = parser.parse_args(arguments)
     folder = Path(values.model) if Path(values.model).is_dir() else Path(values.model).parent
     if (folder / NAME).is_file():
@@ -203,6 +204,20 @@ def _instantiate(parser: ArgumentParser, values: Namespace) -> Namespace:
     """Under both of its names: jsonargparse 4.49 renamed it."""
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
     return instantiate(values)
+
+
+def _switches(arguments: list[str], parser: ArgumentParser) -> list[str]:
+    """``--crf`` is short for ``--crf true``, as for every setting that is true or false."""
+    known = {name for action in parser._actions if _is_switch(action) for name in action.option_strings}
+    following = [*arguments[1:], ""]
+    return [
+        f"{word}=true" if word in known and after.lower() not in ("true", "false", "yes", "no") else word
+        for word, after in zip(arguments, following, strict=True)
+    ]
+
+
+def _is_switch(action: argparse.Action) -> bool:
+    return getattr(action, "_typehint", None) is bool
 
 
 def _as_dict(values: Namespace) -> dict[str, Any]:

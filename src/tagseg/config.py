@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from tagseg.errors import TagsegError
 
 When: TypeAlias = int | float
+
+Method = Literal["auto", "exact", "lattice"]
+"""How a Gaussian filter over position and colour is evaluated (``pairwise.bilateral``)."""
 
 
 def step_of(when: When, steps: int) -> int:
@@ -32,6 +35,10 @@ def _check_share(name: str, value: float) -> None:
 def _check_when(name: str, value: When) -> None:
     ok = value >= 0 and (isinstance(value, int) or value <= 1)
     _check(ok, name, value, "a step number (integer) or a share of the training (a float from 0 to 1)")
+
+
+def _check_method(name: str, value: str) -> None:
+    _check(value in get_args(Method), name, value, "auto, exact or lattice")
 
 
 @dataclass(frozen=True)
@@ -212,15 +219,59 @@ class EnergyConfig:
         sigma_xy: width of its kernel in pixels of the full-size view; the image is halved, so half of it applies.
         sigma_rgb: width in colour levels (0 to 255).
         scale: factor of the energy; 1e-7 in the paper.
+        method: how its filter is evaluated: ``lattice`` (as published), ``exact`` (time grows with the fourth power of
+            the side; calibrated to the lattice's scale) or ``auto`` (the faster of the two).
     """
 
     sigma_xy: float = 100.0
     sigma_rgb: float = 15.0
     scale: float = 1e-7
+    method: Method = "lattice"
 
     def __post_init__(self) -> None:
         _check(self.sigma_xy > 0, "energy.sigma_xy", self.sigma_xy, "a positive number")
         _check(self.sigma_rgb > 0, "energy.sigma_rgb", self.sigma_rgb, "a positive number")
+        _check_method("energy.method", self.method)
+
+
+@dataclass(frozen=True)
+class CrfConfig:
+    """Dense CRF over the predicted probabilities (METHOD §9; Krähenbühl & Koltun 2011).
+
+    Attributes:
+        iterations: of mean field.
+        gaussian_sigma: width of the position-only kernel in pixels.
+        gaussian_weight: its weight.
+        bilateral_sigma_xy: width of the position-and-colour kernel in pixels.
+        bilateral_sigma_rgb: its width in colour levels (0 to 255).
+        bilateral_weight: its weight.
+        method: how the bilateral kernel is evaluated: ``lattice`` (as the common C++ implementation does), ``exact``
+            (small images, or a GPU) or ``auto`` (the faster of the two).
+        negligible: a class whose probability nowhere exceeds this share of the most probable one's is not filtered; it
+            could not win (``pairwise.relevant``). 0 filters every class.
+    """
+
+    iterations: int = 10
+    gaussian_sigma: float = 1.0
+    gaussian_weight: float = 1.0
+    bilateral_sigma_xy: float = 121.0
+    bilateral_sigma_rgb: float = 5.0
+    bilateral_weight: float = 4.0
+    method: Method = "lattice"
+    negligible: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check(self.iterations >= 0, "crf_settings.iterations", self.iterations, "0 or more")
+        for name in ("gaussian_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb"):
+            _check(getattr(self, name) > 0, f"crf_settings.{name}", getattr(self, name), "a positive number")
+        for name in ("gaussian_weight", "bilateral_weight"):
+            _check(getattr(self, name) >= 0, f"crf_settings.{name}", getattr(self, name), "0 or more")
+        _check(0 <= self.negligible <= 0.1, "crf_settings.negligible", self.negligible, "a share from 0 to 0.1")
+        _check_method("crf_settings.method", self.method)
+
+
+PUBLISHED_CRF = CrfConfig()
+"""The dense CRF of METHOD §9."""
 
 
 @dataclass(frozen=True)

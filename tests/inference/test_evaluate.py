@@ -124,3 +124,31 @@ def test_masks_of_nothing_but_ignored_pixels(network, data):
 def test_negative_limit(network, data):
     with pytest.raises(TagsegError, match="limit is -1"):
         evaluate(network, data, limit=-1, quiet=True)
+
+
+def test_both_scores_are_told_with_a_crf(network, data, tmp_path, capsys):
+    plain = evaluate(network, data, quiet=True)
+    both = evaluate(network, data, crf=True, output=tmp_path)
+    np.testing.assert_array_equal(both.matrix, plain.matrix)
+    done = predict(network, Path(data.root) / "images", tmp_path / "predicted", crf=True, quiet=True)
+    score = SegmentationScore(4)
+    for prediction in done[:3]:
+        truth = np.array(Image.open(Path(data.root) / "masks" / f"{prediction.name}.png"))
+        score.update(np.array(Image.open(prediction.mask)), truth)
+    np.testing.assert_array_equal(both.crf_matrix, score.matrix)
+    assert (both.crf_matrix != both.matrix).any(), "the photos are noise: a CRF changes some label"
+
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split("  ")[-2:] == ["with CRF", "true px %"]
+    row = next(line for line in printed if line.startswith("mIoU"))
+    assert row.split()[1:] == [f"{100 * both.result.mean_iou:.2f}", f"{100 * both.crf_result.mean_iou:.2f}"]
+    saved = json.loads((tmp_path / "evaluation.json").read_text())
+    assert saved["mean_iou"] == both.result.mean_iou
+    assert saved["crf"]["mean_iou"] == both.crf_result.mean_iou
+    assert saved["protocol"]["CRF"]["bilateral_sigma_xy"] == 121.0
+    assert len((tmp_path / "confusion_matrix_crf.csv").read_text().splitlines()) == 5
+
+
+def test_a_crf_is_for_the_segmentation(network, data):
+    with pytest.raises(TagsegError, match="crf is for the segmentation and what is 'cam'"):
+        evaluate(network, data, what="cam", crf=True, quiet=True)

@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tagseg.config import CrfConfig
 from tagseg.data.images import read_image
 from tagseg.data.palette import palette
 from tagseg.errors import TagsegError
+from tagseg.inference import label, look
 from tagseg.inference.predict import class_shares, name_outputs, predict
 from tagseg.inference.segment import multi_scale_logits, to_input
 from tagseg.model.checkpoint import save_network
@@ -170,3 +172,50 @@ def test_prediction_imports_nothing_of_training(network, photos, tmp_path):
     result = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out" / "masks" / "grey.png").is_file()
+
+
+def test_a_crf_changes_masks_and_leaves_scores(network, photos, tmp_path):
+    plain = predict(network, photos, tmp_path / "plain", scores=True, quiet=True, overlays=False)
+    refined = predict(network, photos, tmp_path / "crf", crf=True, scores=True, quiet=True, overlays=False)
+    assert [p.name for p in plain] == [p.name for p in refined]
+    masks = [[np.array(Image.open(p.mask)) for p in run] for run in (plain, refined)]
+    assert [m.shape for m in masks[0]] == [m.shape for m in masks[1]]
+    assert any((a != b).any() for a, b in zip(*masks, strict=True))
+    for prediction in plain:
+        files = (tmp_path / run / "scores" / f"{prediction.name}.npz" for run in ("plain", "crf"))
+        before, after = (dict(np.load(file)) for file in files)
+        assert all(np.array_equal(before[key], after[key]) for key in before)
+
+
+def test_a_crf_sees_large_photos_shrunk(network, tmp_path, monkeypatch):
+    seen = []
+    real = look.crf_marginals
+    monkeypatch.setattr(look, "crf_marginals", lambda p, i, c: seen.extend(x.shape for x in i) or real(p, i, c))
+    Image.fromarray(photo(50, 200)).save(tmp_path / "wide.png")
+    (done,) = predict(network, tmp_path / "wide.png", tmp_path / "out", crf=True, max_side=80, quiet=True)
+    assert seen == [(20, 80, 3)]
+    assert Image.open(done.mask).size == (200, 50)
+
+
+def test_a_crf_labels_as_many_photos_at_once_as_there_are_threads(network, photos, tmp_path, monkeypatch):
+    sizes = []
+    real = label.crf_label_maps
+    monkeypatch.setattr(label, "crf_label_maps", lambda looks, *rest: sizes.append(len(looks)) or real(looks, *rest))
+    torch.set_num_threads(3)
+    try:
+        several = predict(network, photos, tmp_path / "several", crf=True, quiet=True, overlays=False)
+    finally:
+        torch.set_num_threads(1)
+    assert sizes == [3, 3, 2]
+    single = predict(network, photos, tmp_path / "single", crf=True, quiet=True, overlays=False)
+    for a, b in zip(several, single, strict=True):
+        same = np.array(Image.open(a.mask)) == np.array(Image.open(b.mask))
+        assert same.mean() > 0.99, "but for the rounding of the network's sums over threads"
+
+
+def test_a_photo_whose_crf_fails_does_not_stop_the_others(network, photos, tmp_path):
+    settings = CrfConfig(method="exact")
+    Image.fromarray(photo(160, 150)).save(photos / "large.png")
+    with pytest.raises(TagsegError, match=r"1 of 9 images failed.*large\.png: an exact filter over 24,000 points"):
+        predict(network, photos, tmp_path / "out", crf=True, crf_settings=settings, quiet=True, overlays=False)
+    assert len(list((tmp_path / "out" / "masks").rglob("*.png"))) == 8

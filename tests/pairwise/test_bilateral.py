@@ -1,15 +1,13 @@
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from tagseg.pairwise import bilateral
-from tagseg.pairwise.bilateral import features, gaussian_filter
+from tagseg.pairwise.bilateral import MOST_EXACT, choose, features, gaussian_filter, lattice_filter
+from tagseg.pairwise.exact import exact_filter
+from tagseg.pairwise.lattice import Lattice, mass
 
-
-def brute_force(points, values):
-    kernel = torch.exp(-0.5 * torch.cdist(points.double(), points.double()) ** 2)
-    return kernel @ values.double()
+from .conftest import photo, soft
 
 
 def draw(seed, batch, n, size=2, width=5, spread=2.0):
@@ -18,71 +16,10 @@ def draw(seed, batch, n, size=2, width=5, spread=2.0):
     return points, torch.rand(batch, n, size, generator=generator)
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.integers(0, 1000), st.integers(1, 2), st.integers(1, 40), st.integers(2, 50), st.floats(0.01, 8))
-def test_the_filter_equals_the_full_sum_whatever_the_block_size(seed, batch, n, side, spread):
-    points, values = draw(seed, batch, n, spread=spread)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bilateral, "BLOCK_ENTRIES", side * side)
-        result = gaussian_filter(points, values)
-    torch.testing.assert_close(result.double(), brute_force(points, values), rtol=1e-3, atol=1e-4)
-
-
-def test_more_points_than_a_block_holds():
-    points, values = draw(0, 1, 1000)
-    assert points.shape[1] ** 2 > bilateral.BLOCK_ENTRIES
-    torch.testing.assert_close(
-        gaussian_filter(points, values).double(), brute_force(points, values), rtol=1e-4, atol=1e-4
-    )
-
-
-def test_it_is_exact_far_from_the_origin_as_well():
-    """Pixel positions and colours are far from 0; the centring keeps float32's digits."""
-    points, values = draw(1, 1, 200)
-    shifted = (points + 100).double()
-    torch.testing.assert_close(
-        gaussian_filter(shifted.float(), values).double(), brute_force(shifted.float(), values), rtol=1e-3, atol=1e-3
-    )
-
-
-def test_the_kernel_is_symmetric(monkeypatch):
-    monkeypatch.setattr(bilateral, "BLOCK_ENTRIES", 16)
-    points, _ = draw(2, 1, 30)
-    kernel = gaussian_filter(points, torch.eye(30).unsqueeze(0))[0]
-    torch.testing.assert_close(kernel, kernel.T)
-    torch.testing.assert_close(kernel.diagonal(), torch.ones(30))
-
-
-def test_mixed_precision_and_tf32_do_not_reach_it():
-    """Exponents are differences of large numbers: with bfloat16's or TF32's digits the kernel would be noise."""
-    points, values = draw(4, 1, 50, spread=8.0)
-    expected = gaussian_filter(points, values)
-    torch.set_float32_matmul_precision("high")
-    try:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(gaussian_filter(points, values), expected)
-        assert torch.get_float32_matmul_precision() == "high", "the setting is as before"
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-def test_one_point_is_its_own_neighbour():
-    assert gaussian_filter(torch.randn(1, 1, 5), torch.tensor([[[3.0]]])).item() == pytest.approx(3.0)
-
-
-def test_blocks_never_exceed_their_bound(monkeypatch):
-    sizes = []
-    original = torch.Tensor.exp_
-
-    def watched(self):
-        sizes.append(self.numel())
-        return original(self)
-
-    monkeypatch.setattr(bilateral, "BLOCK_ENTRIES", 400)
-    monkeypatch.setattr(torch.Tensor, "exp_", watched)
-    gaussian_filter(*draw(3, 2, 150))
-    assert max(sizes) <= 400
-    assert len(sizes) == 2 * (8 * 9 // 2), "each pair of blocks once per image"
+def picture(height=60, width=80, classes=4):
+    """Points and values as the energy has them: a photo's pixels and class probabilities."""
+    points = features(photo(0, height, width)[None].float(), sigma_xy=50.0, sigma_rgb=15.0)
+    return points, soft(0, classes, height, width)[None].flatten(2).transpose(1, 2)
 
 
 def test_points_are_position_and_colour_over_their_widths():
@@ -92,3 +29,110 @@ def test_points_are_position_and_colour_over_their_widths():
     row, column = 1, 2
     expected = [column / 2, row / 2, *(image[1, :, row, column] / 10).tolist()]
     assert points[1, row * 3 + column].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_auto_is_exact_for_few_points_and_the_lattice_for_many(device):
+    most = MOST_EXACT.get(device, MOST_EXACT["cpu"])
+    assert choose("auto", most, device) == "exact"
+    assert choose("auto", most + 1, device) == "lattice"
+
+
+def test_a_gpu_sums_more_points_exactly():
+    assert choose("auto", 5000, "cpu") == "lattice"
+    assert choose("auto", 5000, "cuda") == "exact"
+
+
+@pytest.mark.parametrize("method", ["exact", "lattice"])
+@pytest.mark.parametrize("points", [1, 10**7])
+def test_a_chosen_method_is_kept(method, points):
+    assert choose(method, points, "cpu") == choose(method, points, "cuda") == method
+
+
+def test_exact_is_the_exact_sum():
+    points, values = draw(0, 2, 50)
+    assert torch.equal(gaussian_filter(points, values, "exact"), exact_filter(points, values))
+
+
+def test_lattice_is_the_lattice_times_its_mass():
+    points, values = draw(0, 2, 50)
+    torch.testing.assert_close(gaussian_filter(points, values, "lattice"), mass(5) * lattice_filter(points, values))
+
+
+@pytest.mark.parametrize("n", [20, 21])
+def test_auto_does_what_it_chooses(n, monkeypatch):
+    monkeypatch.setitem(MOST_EXACT, "cpu", 20)
+    points, values = draw(1, 2, n)
+    expected = gaussian_filter(points, values, "exact" if n == 20 else "lattice")
+    assert torch.equal(gaussian_filter(points, values), expected)
+
+
+def test_five_features_on_a_cpu_go_through_the_compiled_lattice(monkeypatch):
+    points, values = draw(2, 2, 300, 3)
+    plain = Lattice.build(points).filter(values)
+    monkeypatch.setattr(bilateral, "Lattice", None)
+    torch.testing.assert_close(lattice_filter(points, values), plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 6])
+def test_any_other_number_of_features_through_the_plain_one(width):
+    points, values = draw(3, 2, 100, 3, width)
+    assert torch.equal(lattice_filter(points, values), Lattice.build(points).filter(values))
+
+
+@pytest.mark.parametrize("method", ["exact", "lattice"])
+def test_images_of_a_batch_are_filtered_apart(method):
+    points, values = draw(4, 3, 120)
+    together = gaussian_filter(points, values, method)
+    for b in range(3):
+        torch.testing.assert_close(together[b : b + 1], gaussian_filter(points[b : b + 1], values[b : b + 1], method))
+
+
+def test_the_lattice_estimates_the_sum_on_a_photo():
+    """In the sum's direction, and somewhat less of it: the blur passes over corners that no pixel has made."""
+    points, values = picture()
+    exact, lattice = (gaussian_filter(points, values, method) for method in ("exact", "lattice"))
+    assert F.cosine_similarity(exact.flatten(), lattice.flatten(), dim=0) >= 0.99
+    assert 0.6 <= lattice.sum() / exact.sum() <= 1
+
+
+@pytest.mark.parametrize("method", ["exact", "lattice"])
+def test_mixed_precision_and_tf32_do_not_reach_it(method):
+    """Exponents are differences of large numbers: with bfloat16's or TF32's digits the kernel would be noise."""
+    points, values = draw(4, 1, 50, spread=8.0)
+    expected = gaussian_filter(points, values, method)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(gaussian_filter(points, values, method), expected)
+        assert torch.get_float32_matmul_precision() == "high", "the setting is as before"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("method", ["exact", "lattice"])
+def test_half_precision_is_filtered_in_float32(method):
+    points, values = (tensor.half() for tensor in draw(5, 1, 80))
+    result = gaussian_filter(points, values, method)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, gaussian_filter(points.float(), values.float(), method))
+
+
+@pytest.mark.parametrize("method", ["exact", "lattice"])
+def test_it_is_not_differentiated(method):
+    points, values = draw(6, 2, 30)
+    assert not gaussian_filter(points.requires_grad_(), values.requires_grad_(), method).requires_grad
+
+
+def test_values_may_lie_in_memory_in_any_order():
+    points, values = draw(7, 2, 100, 3)
+    turned = values.transpose(1, 2).contiguous().transpose(1, 2)
+    torch.testing.assert_close(lattice_filter(points, turned), lattice_filter(points, values))
+
+
+def test_threads_change_nothing(threads):
+    points, values = draw(8, 4, 400)
+    threads(1)
+    alone = lattice_filter(points, values)
+    threads(2)
+    assert torch.equal(lattice_filter(points, values), alone)

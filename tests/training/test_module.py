@@ -203,3 +203,11 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(bad):
 
 def test_finite_losses_pass():
     check_finite({"classification": torch.tensor(1e30), "energy": torch.tensor(-3.0)}, 0)
+
+
+def test_an_exact_energy_too_large_for_a_cpu_is_refused_before_the_first_step(config):
+    large = replace(config, views={"size": 448}, energy={"method": "exact"})
+    with pytest.raises(TagsegError, match=r"50,176 points.*use method lattice"):
+        module_of(large).on_fit_start()
+    module_of(replace(large, energy={"method": "lattice"})).on_fit_start()
+    module_of(replace(large, losses={"energy": 0.0})).on_fit_start()

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 from tqdm import tqdm
 
-from tagseg.config import CamConfig, DataConfig
+from tagseg.config import PUBLISHED_CRF, CamConfig, CrfConfig, DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.images import read_image
 from tagseg.data.palette import label_names
 from tagseg.data.sources import load
 from tagseg.errors import TagsegError, list_some
-from tagseg.inference import export
-from tagseg.inference.metrics import SegmentationResult, SegmentationScore
+from tagseg.inference.evaluation import Evaluation
+from tagseg.inference.look import crf_label_maps, in_parts, look, photos_at_once
+from tagseg.inference.metrics import SegmentationScore
 from tagseg.inference.predict import open_network
 from tagseg.inference.segment import (
     MAX_SIDE,
@@ -26,9 +27,7 @@ from tagseg.inference.segment import (
     Sizing,
     cam_label_map,
     check_scales,
-    label_map,
     resize,
-    scale_logits,
     to_input,
 )
 from tagseg.model.network import Network
@@ -36,49 +35,6 @@ from tagseg.pseudo.cam import multi_scale_cam
 
 What = Literal["segmentation", "cam", "aux_cam"]
 WHAT: tuple[What, ...] = get_args(What)
-_PER_CLASS = ("iou", "truth_pixels", "predicted_pixels")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores and how they came about.
-
-    Attributes:
-        protocol: what was scored and how, by name: everything that changes the numbers.
-        classes: the C label names, background first.
-        result: the scores.
-        matrix: int64 (C, C), pixels by true (row) and predicted (column) label.
-    """
-
-    protocol: dict[str, object]
-    classes: tuple[str, ...]
-    result: SegmentationResult
-    matrix: Int64[ndarray, "C C"]
-
-    def table(self) -> str:
-        """The scores in percent and the protocol, as text for a terminal."""
-        width = max(len(name) for name in (*self.classes, "pixel accuracy"))
-        lines = [f"{'class':<{width}}  IoU %  true px %"]
-        total = max(1, sum(self.result.truth_pixels))
-        for name, iou, pixels in zip(self.classes, self.result.iou, self.result.truth_pixels, strict=True):
-            score = f"{100 * iou:5.1f}" if pixels else "    -"  # absent from the truth: not in the mean
-            lines.append(f"{name:<{width}}  {score}  {100 * pixels / total:9.2f}")
-        lines += ["", f"{'mIoU':<{width}}  {100 * self.result.mean_iou:5.2f}"]
-        lines += [f"{'pixel accuracy':<{width}}  {100 * self.result.pixel_accuracy:5.2f}", ""]
-        lines += [f"{name}: {value}" for name, value in self.protocol.items()]
-        return "\n".join(lines)
-
-    def save(self, output: Path) -> None:
-        """Write ``evaluation.json`` (protocol and scores) and ``confusion_matrix.csv`` to a folder."""
-        scores = asdict(self.result)
-        per_class = [
-            {"label": label, "name": name, **{key: _finite(scores[key][label]) for key in _PER_CLASS}}
-            for label, name in enumerate(self.classes)
-        ]
-        overall = {key: _finite(value) for key, value in scores.items() if key not in _PER_CLASS}
-        export.save_json(output / "evaluation.json", {"protocol": self.protocol, **overall, "classes": per_class})
-        rows = [(name, *row) for name, row in zip(self.classes, self.matrix.tolist(), strict=True)]
-        export.save_table(output / "confusion_matrix.csv", ("true \\ predicted", *self.classes), rows)
 
 
 def evaluate(
@@ -92,6 +48,8 @@ def evaluate(
     size: int | None = None,
     max_side: int | None = MAX_SIDE,
     background_threshold: float = CamConfig.background_threshold,
+    crf: bool = False,
+    crf_settings: CrfConfig = PUBLISHED_CRF,
     limit: int = 0,
     device: str = "auto",
     output: str | Path | None = None,
@@ -111,6 +69,8 @@ def evaluate(
         size: resize every image to this many pixels square for the network; default: its native size.
         max_side: longest side in pixels at scale 1, as in ``predict``.
         background_threshold: CAMs only: a pixel at or below it is background.
+        crf: segmentation only: score it after a dense CRF as well (METHOD §9); both scores are told.
+        crf_settings: the CRF's kernels.
         limit: score only the first so many images; 0: all.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         output: folder for ``evaluation.json`` and ``confusion_matrix.csv``; default: none are written.
@@ -123,15 +83,23 @@ def evaluate(
         raise TagsegError(f"what is {what!r}, expected one of: {', '.join(WHAT)}")
     if limit < 0:
         raise TagsegError(f"limit is {limit}, expected a number of images, or 0 for all")
+    if crf and what != "segmentation":
+        raise TagsegError(f"crf is for the segmentation and what is {what!r}: leave out one of the two")
+    settings = crf_settings if crf else None
     scales = scales or (SCALES if what == "segmentation" else CamConfig().scales)
     check_scales(scales)
-    view = _View(what, scales, mirror or what != "segmentation", Sizing(size, max_side), background_threshold)
+    view = _View(what, scales, mirror or what != "segmentation", Sizing(size, max_side), background_threshold, settings)
     network = open_network(model, device)
     every = load(data, data.val_split if split is None else split, masks=True)
     images = _with_masks(every, network.classes, limit)
-    score = SegmentationScore(len(images.classes) + 1)
-    for sample in tqdm(images.samples, desc=f"evaluate {what}", unit="image", disable=True if quiet else None):
-        _count(score, sample, view.label(network, sample))
+    score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
+    with tqdm(total=len(images), desc=f"evaluate {what}", unit="image", disable=True if quiet else None) as bar:
+        for part in in_parts(images.samples, photos_at_once(network, crf)):
+            for sample, (plain, refined) in zip(part, view.label(network, part), strict=True):
+                _count(score, sample, plain)
+                if refined is not None:
+                    _count(crf_score, sample, refined)
+                bar.update()
     if not score.matrix.any():
         raise TagsegError(
             f"{every.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
@@ -146,7 +114,9 @@ def evaluate(
         "mean IoU over": "classes present in the truth",
         **view.protocol(images.tags_from),
     }
-    evaluation = Evaluation(protocol, label_names(images.classes), score.compute(), score.matrix.numpy())
+    refined_scores = (crf_score.compute(), crf_score.matrix.numpy()) if crf else (None, None)
+    names = label_names(images.classes)
+    evaluation = Evaluation(protocol, names, score.compute(), score.matrix.numpy(), *refined_scores)
     if output is not None:
         evaluation.save(Path(output))
     if not quiet:
@@ -163,15 +133,22 @@ class _View:
     mirror: bool
     sizing: Sizing
     background_threshold: float
+    crf: CrfConfig | None
 
-    def label(self, network: Network, sample: Sample) -> UInt8[ndarray, "H W"]:
-        """The label map to be scored."""
+    def label(
+        self, network: Network, samples: Sequence[Sample]
+    ) -> list[tuple[UInt8[ndarray, "_H _W"], UInt8[ndarray, "_H _W"] | None]]:
+        """Each sample's label map to be scored, and the one after the CRF, where one is asked for."""
+        if self.what != "segmentation":
+            return [(self._cam_labels(network, sample), None) for sample in samples]
+        looks = [look(network, read_image(sample.image), self.scales, self.mirror, self.sizing) for sample in samples]
+        refined = crf_label_maps(looks, self.sizing, self.crf) if self.crf else [None] * len(looks)
+        return [(seen.labels(), after) for seen, after in zip(looks, refined, strict=True)]
+
+    def _cam_labels(self, network: Network, sample: Sample) -> UInt8[ndarray, "H W"]:
         photo = read_image(sample.image)
         height, width = photo.shape[:2]
-        image = to_input(network, photo)
-        if self.what == "segmentation":
-            return label_map(scale_logits(network, image, self.scales, self.mirror, self.sizing), (height, width))
-        image = resize(image, self.sizing.at(height, width, 1.0, network.patch_size))
+        image = resize(to_input(network, photo), self.sizing.at(height, width, 1.0, network.patch_size))
         cams = multi_scale_cam(network, image, self.scales)
         cam = cams.final if self.what == "cam" else cams.auxiliary
         return cam_label_map(cam[0], sample.tags, (height, width), self.background_threshold)
@@ -187,6 +164,7 @@ class _View:
             "mirror": self.mirror,
             "input size": f"{side} x {side} pixels" if side else f"native, longer side at most {most or 'any'}",
             **({"background threshold": self.background_threshold} if is_cam else {}),
+            **({"CRF": asdict(self.crf)} if self.crf else {}),
         }
 
 
@@ -223,8 +201,3 @@ def _count(score: SegmentationScore, sample: Sample, labels: UInt8[ndarray, "H W
         score.update(labels, truth)
     except TagsegError as error:
         raise TagsegError(f"mask of {sample.name}: {error}") from error
-
-
-def _finite(value: float | int) -> float | int | None:
-    """JSON has no not-a-number."""
-    return value if math.isfinite(value) else None

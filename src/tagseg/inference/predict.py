@@ -12,25 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 from tqdm import tqdm
 
-from tagseg.data.images import find_images, read_image
+from tagseg.config import PUBLISHED_CRF, CrfConfig
+from tagseg.data.images import find_images
 from tagseg.errors import TagsegError, list_some
 from tagseg.inference import export
-from tagseg.inference.segment import (
-    MAX_SIDE,
-    SCALES,
-    Sizing,
-    check_scales,
-    label_map,
-    merge_scales,
-    pick_device,
-    scale_logits,
-    to_input,
-)
+from tagseg.inference.label import Labeller
+from tagseg.inference.look import in_parts, photos_at_once
+from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing, check_scales, pick_device
 from tagseg.model.checkpoint import load_network
 from tagseg.model.network import Network
 
@@ -65,6 +57,8 @@ def predict(
     max_side: int | None = MAX_SIDE,
     overlays: bool = True,
     scores: bool = False,
+    crf: bool = False,
+    crf_settings: CrfConfig = PUBLISHED_CRF,
     device: str = "auto",
     quiet: bool = False,
 ) -> list[Prediction]:
@@ -86,6 +80,9 @@ def predict(
         overlays: also write pictures of the masks over the images.
         scores: also write each class's score per pixel: float16 (C, H, W), softmax of the merged logits that METHOD §9
             defines (what a CRF takes; sums over views, so sharper than calibrated probabilities).
+        crf: let a dense CRF move the labels to the edges of the photo (METHOD §9); it sees photos at most ``max_side``
+            large.
+        crf_settings: its kernels.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         quiet: no progress bar.
 
@@ -97,29 +94,27 @@ def predict(
             that could not be read.
     """
     check_scales(scales)
-    sizing, output = Sizing(size, max_side), Path(output).expanduser()
+    labeller = Labeller(scales, mirror, Sizing(size, max_side), crf_settings if crf else None, scores)
+    output = Path(output).expanduser()
     jobs = name_outputs(images, output)
     network = open_network(model, device)
     done: list[Prediction] = []
     failed: dict[Path, str] = {}
+    bar = tqdm(total=len(jobs), desc="predict", unit="image", disable=True if quiet else None)
     try:
-        for image, name in tqdm(jobs, desc="predict", unit="image", disable=True if quiet else None):
-            try:
-                photo = read_image(image)
-                labels, probabilities = _segment(network, photo, scales, mirror, sizing, scores)
-            except TagsegError as error:
-                failed[image] = str(error)
-                continue
-            except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                failed[image] = f"{image} does not fit into memory: lower max_side (now {max_side})"
-                continue
-            if probabilities is not None:
-                export.save_scores(_target(output, "scores", name), probabilities, network.classes)
-            mask = _save_mask(output, name, photo, labels, network.classes, overlays)
-            done.append(Prediction(image, name, mask, class_shares(labels, network.classes)))
+        for part in in_parts(jobs, photos_at_once(network, crf)):
+            labelled = labeller.label(network, [image for image, _ in part])
+            for (image, name), found in zip(part, labelled, strict=True):
+                bar.update()
+                if isinstance(found, str):
+                    failed[image] = found
+                    continue
+                if found.scores is not None:
+                    export.save_scores(_target(output, "scores", name), found.scores, network.classes)
+                mask = _save_mask(output, name, found.photo, found.labels, network.classes, overlays)
+                done.append(Prediction(image, name, mask, class_shares(found.labels, network.classes)))
     finally:  # also when interrupted: the tables describe the masks that are there
+        bar.close()
         if done:
             _save_tables(output, done, network.classes)
     if failed:
@@ -152,21 +147,6 @@ def open_network(model: str | Path | Network, device: str) -> Network:
     place = pick_device(device)
     network = model if isinstance(model, Network) else load_network(model, device=str(place))
     return network.to(place).eval()
-
-
-def _segment(
-    network: Network,
-    photo: UInt8[ndarray, "H W 3"],
-    scales: tuple[float, ...],
-    mirror: bool,
-    sizing: Sizing,
-    scored: bool,
-) -> tuple[UInt8[ndarray, "H W"], ndarray | None]:
-    """Label map and, only where they are asked for, every class's probability (C, H, W)."""
-    grids = scale_logits(network, to_input(network, photo), scales, mirror, sizing)
-    size = photo.shape[:2]
-    probabilities = merge_scales(grids, size).softmax(dim=0).half().cpu().numpy() if scored else None
-    return label_map(grids, size), probabilities
 
 
 def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> list[tuple[Path, str]]:
@@ -221,12 +201,6 @@ def class_shares(labels: UInt8[ndarray, "H W"], classes: tuple[str, ...]) -> dic
     counts = np.bincount(labels.ravel(), minlength=len(classes) + 1)[1 : len(classes) + 1]
     order = np.argsort(-counts, kind="stable")
     return {classes[k]: int(counts[k]) / labels.size for k in order if counts[k]}
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """On the CPU, PyTorch raises a plain ``RuntimeError`` that only its text tells apart."""
-    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def _failure(failed: dict[Path, str], total: int) -> str:

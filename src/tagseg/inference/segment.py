@@ -52,6 +52,11 @@ class Sizing:
             scale *= self.max_side / max(height, width)
         return max(1, round(height * scale / patch)) * patch, max(1, round(width * scale / patch)) * patch
 
+    def within(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width in pixels, shrunk such that the longer side is at most ``max_side``."""
+        shrink = min(1.0, self.max_side / max(height, width)) if self.max_side else 1.0
+        return max(1, round(height * shrink)), max(1, round(width * shrink))
+
 
 NATIVE = Sizing()
 

@@ -1,22 +1,24 @@
-"""One Gaussian filter over position and colour: Σ_j exp(−½‖f_i − f_j‖²) v_j, exactly, in blocks."""
+"""One Gaussian filter over position and colour, Σ_j exp(−½‖f_i − f_j‖²) v_j, evaluated in one of two ways.
+
+``exact`` sums over all pairs; ``lattice`` interpolates on a permutohedral lattice, at a cost linear in the number of
+points. The lattice's estimate is smooth where the sum has one point's own value on top: docs/pairwise.md has its error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
-BLOCK_ENTRIES = 1 << 18
-"""Kernel entries held at a time: 1 MB in float32, which fits a core's cache; no N × N matrix is ever built."""
+from tagseg.config import Method
+from tagseg.pairwise.exact import exact_filter
+from tagseg.pairwise.lattice import Lattice, mass
+from tagseg.pairwise.parallel import each
 
-LEAST_EXPONENT = -60.0
-"""Exponents are clamped to [-60, 0]. Rounding can leave a positive one at coinciding points; far below -60 the kernel
-would be denormal numbers, which a CPU multiplies some fifteen times slower. exp(-60) = 9e-27 adds nothing to float32
-sums that hold the point itself (1)."""
+MOST_EXACT = {"cpu": 500, "cuda": 16_000}
+"""Up to so many points ``auto`` sums exactly. CPU: where both take as long (docs/pairwise.md); GPU: not measured."""
 
 
 def features(image: Float[Tensor, "B 3 H W"], sigma_xy: float, sigma_rgb: float) -> Float[Tensor, "B N 5"]:
@@ -28,48 +30,40 @@ def features(image: Float[Tensor, "B 3 H W"], sigma_xy: float, sigma_rgb: float)
     return torch.cat([position.expand(len(image), -1, -1), colour], dim=2)
 
 
+def choose(method: Method, points: int, device: str) -> Literal["exact", "lattice"]:
+    """What ``auto`` means for so many points an image on a device; any other method is itself."""
+    if method != "auto":
+        return method
+    return "exact" if points <= MOST_EXACT.get(device, MOST_EXACT["cpu"]) else "lattice"
+
+
 @torch.no_grad()
-def gaussian_filter(points: Float[Tensor, "B N F"], values: Float[Tensor, "B N M"]) -> Float[Tensor, "B N M"]:
-    """Σ_j exp(−½‖f_i − f_j‖²) v_j for every i, the point itself included; float32, no approximation.
+def gaussian_filter(
+    points: Float[Tensor, "B N F"], values: Float[Tensor, "B N M"], method: Method = "auto"
+) -> Float[Tensor, "B N M"]:
+    """Σ_j exp(−½‖f_i − f_j‖²) v_j for every i, the point itself included; float32.
 
-    The kernel is symmetric, so each pair of blocks is evaluated once and used twice. Cost N² · (F + M), memory
-    linear in N.
+    Args:
+        points: each point's features in units of the kernel's widths.
+        values: what is filtered, any number of channels.
+        method: ``exact`` (time N²), ``lattice`` (time N; an estimate), or ``auto``: the sooner done.
+
+    Raises:
+        TagsegError: too many points for the exact sum on a CPU, or points too far apart for a lattice.
     """
-    # −½‖a − b‖² = a·b − ½‖a‖² − ½‖b‖²: one matrix product, with both norms as extra columns.
-    points = points.float() - points.float().mean(dim=1, keepdim=True)
-    norm = -0.5 * points.square().sum(dim=2, keepdim=True)
-    one = torch.ones_like(norm)
-    left, right = torch.cat([points, norm, one], dim=2), torch.cat([points, one, norm], dim=2)
-    with _full_precision(points.device.type):
-        # Matrix products are a third slower at odd widths.
-        padded = F.pad(values.float(), (0, -values.shape[2] % 8))
-        return _sum_of_blocks(left, right, padded)[..., : values.shape[2]]
+    if choose(method, points.shape[1], points.device.type) == "exact":
+        return exact_filter(points, values)
+    return lattice_filter(points, values) * mass(points.shape[2])
 
 
-def _sum_of_blocks(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
-    """Σ_j exp(left_i · right_j) v_j, block by block."""
-    result = torch.zeros_like(values)
-    side = max(1, int(BLOCK_ENTRIES**0.5))
-    starts = range(0, left.shape[1], side)
-    for b in range(len(left)):
-        for i in starts:
-            rows = slice(i, i + side)
-            for j in range(i, left.shape[1], side):
-                columns = slice(j, j + side)
-                kernel = (left[b, rows] @ right[b, columns].T).clamp_(LEAST_EXPONENT, 0).exp_()
-                result[b, rows].addmm_(kernel, values[b, columns])
-                if i != j:
-                    result[b, columns].addmm_(kernel.T, values[b, rows])
-    return result
+@torch.no_grad()
+def lattice_filter(points: Float[Tensor, "B N F"], values: Float[Tensor, "B N M"]) -> Float[Tensor, "B N M"]:
+    """The lattice's estimate at the published scale, which is 1 / ``mass`` of the sum; float32."""
+    points, values = points.detach().float(), values.detach().float()
+    if points.device.type != "cpu" or points.shape[2] != 5:
+        return Lattice.build(points).filter(values)
+    from tagseg.pairwise.lattice_cpu import CpuLattice  # numba takes a moment to import
 
-
-@contextmanager
-def _full_precision(device: str) -> Iterator[None]:
-    """Neither autocast nor TF32: exponents are differences of large numbers and need all of float32's digits."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+    pairs = zip(points.contiguous().numpy(), values.numpy(), strict=True)
+    filtered = each(lambda pair, room: CpuLattice(pair[0], room).filter(pair[1]), list(pairs))
+    return torch.stack([torch.from_numpy(result) for result in filtered])

@@ -9,12 +9,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from tagseg.config import EnergyConfig
+from tagseg.config import EnergyConfig, Method
 from tagseg.data.dataset import IGNORE
-from tagseg.pairwise.bilateral import features, gaussian_filter
+from tagseg.pairwise.bilateral import choose, features, lattice_filter
+from tagseg.pairwise.exact import exact_filter
 
 LATTICE_SCALE = 1 / 1.72
-"""The published weight is for a lattice approximation; the exact sum is 1.72 times its loss (golden/README)."""
+"""The published weight is for the lattice, as published; the exact sum is 1.72 times its loss on photos, and divided by
+that the weight keeps its meaning."""
 
 
 def dense_energy(
@@ -23,15 +25,20 @@ def dense_energy(
     label: Int64[Tensor, "B H W"],
     config: EnergyConfig,
 ) -> Float[Tensor, ""]:
-    """E = −(1/B) Σ_b Σ_k Σ_i S_ik Gate_i (K S)_ik · scale, evaluated exactly at half resolution.
+    """E = −(1/B) Σ_b Σ_k Σ_i S_ik Gate_i (K S)_ik · scale at half resolution, on the logits' device.
 
-    K S is an exact Gaussian sum divided by 1.72, the calibration that keeps the meaning of the published weight.
+    K S is the lattice's at the published scale, or the exact sum divided by 1.72: the published weight keeps its
+    meaning.
+    Memory is linear in the number of pixels.
 
     Args:
         logits: at full size.
         image: 0 to 255.
         label: pseudo-label; where it is 255 the energy acts in full, elsewhere where the prediction is unsure.
-        config: kernel widths and scale.
+        config: kernel widths, scale, and how the kernel is evaluated.
+
+    Raises:
+        TagsegError: too many pixels for the exact sum on a CPU.
     """
     half = tuple(max(1, side // 2) for side in logits.shape[-2:])
     soft = F.interpolate(logits.float().softmax(dim=1), size=half, mode="bilinear", align_corners=False)
@@ -41,7 +48,7 @@ def dense_energy(
         unsure = (1 - soft.amax(dim=1)).clamp(min=0)
         gate = torch.where(ignored, torch.ones_like(unsure), unsure)
     points = features(small, config.sigma_xy / 2, config.sigma_rgb)
-    energy: Tensor = _Energy.apply(soft.flatten(2), points, gate.flatten(1))
+    energy: Tensor = _Energy.apply(soft.flatten(2), points, gate.flatten(1), config.method)
     return energy * config.scale
 
 
@@ -49,13 +56,16 @@ class _Energy(torch.autograd.Function):
     """S (B, C, N), points (B, N, 5), gate (B, N) → energy; gradient −2 · Gate · (K S) / B."""
 
     @staticmethod
-    def forward(ctx: Any, soft: Tensor, points: Tensor, gate: Tensor) -> Tensor:
-        filtered = LATTICE_SCALE * gaussian_filter(points, soft.transpose(1, 2)).transpose(1, 2)
+    def forward(ctx: Any, soft: Tensor, points: Tensor, gate: Tensor, method: Method) -> Tensor:
+        exact = choose(method, points.shape[1], points.device.type) == "exact"
+        values = soft.transpose(1, 2)
+        filtered = LATTICE_SCALE * exact_filter(points, values) if exact else lattice_filter(points, values)
+        filtered = filtered.transpose(1, 2)
         gated = gate.unsqueeze(1) * filtered / len(soft)
         ctx.save_for_backward(gated)
         return -(soft * gated).sum()
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
         (gated,) = ctx.saved_tensors
-        return -2 * gated * grad_outputs[0], None, None
+        return -2 * gated * grad_outputs[0], None, None, None

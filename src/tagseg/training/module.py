@@ -18,7 +18,9 @@ from tagseg.errors import NonFiniteLoss, TagsegError
 from tagseg.model.encoder import Features
 from tagseg.model.network import Network
 from tagseg.model.teacher import make_teacher, update_teacher
+from tagseg.pairwise.bilateral import choose
 from tagseg.pairwise.energy import dense_energy
+from tagseg.pairwise.exact import check_size
 from tagseg.pseudo.cam import multi_scale_aux_cam, multi_scale_cam
 from tagseg.pseudo.labels import cam_to_label, refined_label
 from tagseg.pseudo.masking import block_mask, block_noise, to_patches
@@ -180,6 +182,12 @@ class FSR(lightning.LightningModule):
         return refined_label(view.float() / 255, cam, tags, self.config.labels)
 
     # --- What Lightning calls ---------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Refuse at once what would only fail when L_reg starts: an exact energy too large for a CPU."""
+        points = (self.config.views.size // 2) ** 2
+        if self.config.losses.energy and choose(self.config.energy.method, points, self.device.type) == "exact":
+            check_size(points, self.device.type)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Losses of a batch, checked and logged."""

@@ -1,0 +1,118 @@
+"""Fully connected CRF (Krähenbühl & Koltun 2011): labels that follow the edges of the image (METHOD §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from tagseg.config import CrfConfig
+from tagseg.errors import TagsegError
+from tagseg.pairwise.bilateral import choose
+from tagseg.pairwise.mean_field import mean_field
+from tagseg.pairwise.parallel import each
+from tagseg.pairwise.room import Room
+
+_SUM_ERROR = 1e-2  # half precision, as score files have it, sums to 1 within this
+
+
+@torch.no_grad()
+def dense_crf(
+    probabilities: Float[Tensor, "B C H W"], images: UInt8[Tensor, "B 3 H W"], config: CrfConfig | None = None
+) -> Float[Tensor, "B C H W"]:
+    """Marginals of the CRF whose unary terms are −log of the probabilities; float32, on the probabilities' device.
+
+    Args:
+        probabilities: of each class; they sum to one in each pixel.
+        images: 0 to 255.
+        config: kernels, iterations and how the bilateral one is evaluated; default: the published values.
+
+    Raises:
+        TagsegError: values that are no probabilities, sizes that differ, or too many pixels for the exact filter on a
+            CPU.
+    """
+    config = config or CrfConfig()
+    check_input(probabilities, len(images), images.shape[2], images.shape[3])
+    if not _in_loops(probabilities, config):
+        return mean_field(probabilities, images.to(probabilities.device).float(), config)
+    pixels = [image.permute(1, 2, 0).contiguous().cpu().numpy() for image in images]
+    return torch.stack(crf_marginals(list(probabilities), pixels, config))
+
+
+@torch.no_grad()
+def crf_marginals(
+    probabilities: Sequence[Float[Tensor, "C _H _W"]], images: Sequence[UInt8[ndarray, "_H _W 3"]], config: CrfConfig
+) -> list[Float[Tensor, "C _H _W"]]:
+    """As ``dense_crf``, for images of any sizes; on a CPU the lattice has one image a core."""
+    pairs = _checked(probabilities, images)
+    if not all(_in_loops(planes, config) for planes, _ in pairs):
+        return [mean_field(planes[None], _batch(image, planes), config)[0] for planes, image in pairs]
+    from tagseg.pairwise.crf_cpu import cpu_mean_field  # numba takes a moment to import
+
+    def marginals(pair: tuple[Tensor, ndarray], room: Room) -> Tensor:
+        planes = pair[0].float().numpy()
+        found = cpu_mean_field(planes, pair[1], config, room).planes(planes.reshape(len(planes), -1))
+        return torch.from_numpy(found.reshape(planes.shape))
+
+    return each(marginals, pairs)
+
+
+@torch.no_grad()
+def crf_labels(
+    probabilities: Sequence[Float[Tensor, "C _H _W"]], images: Sequence[UInt8[ndarray, "_H _W 3"]], config: CrfConfig
+) -> list[UInt8[ndarray, "_H _W"]]:
+    """Each pixel's most probable class after the CRF, as ``crf_marginals``; at most 256 classes."""
+    pairs = _checked(probabilities, images)
+    if not all(_in_loops(planes, config) for planes, _ in pairs):
+        found = [mean_field(planes[None], _batch(image, planes), config)[0] for planes, image in pairs]
+        return [marginals.argmax(dim=0).to(torch.uint8).cpu().numpy() for marginals in found]
+    from tagseg.pairwise.crf_cpu import cpu_mean_field
+
+    def labels(pair: tuple[Tensor, ndarray], room: Room) -> ndarray:
+        return cpu_mean_field(pair[0].float().numpy(), pair[1], config, room).labels().reshape(pair[1].shape[:2])
+
+    return each(labels, pairs)
+
+
+def _checked(probabilities: Sequence[Tensor], images: Sequence[ndarray]) -> list[tuple[Tensor, ndarray]]:
+    """Pairs of planes and image that belong together; the planes without their graph (no_grad is a thread's own)."""
+    if len(probabilities) != len(images):
+        raise TagsegError(f"a dense CRF got {len(probabilities)} probability maps and {len(images)} images")
+    for planes, image in zip(probabilities, images, strict=True):
+        check_input(planes[None], 1, *image.shape[:2])
+    return [(planes.detach(), image) for planes, image in zip(probabilities, images, strict=True)]
+
+
+def _batch(image: UInt8[ndarray, "H W 3"], planes: Tensor) -> Float[Tensor, "1 3 H W"]:
+    """The image as a batch of one, where its probabilities are."""
+    return torch.tensor(image, device=planes.device).permute(2, 0, 1)[None].float()
+
+
+def _in_loops(planes: Float[Tensor, "*_ H W"], config: CrfConfig) -> bool:
+    """Whether the compiled loops do it: the lattice on a CPU."""
+    device = planes.device.type
+    return device == "cpu" and choose(config.method, planes.shape[-2] * planes.shape[-1], device) == "lattice"
+
+
+def check_input(probabilities: Float[Tensor, "B C H W"], images: int, height: int, width: int) -> None:
+    """Raise ``TagsegError`` unless there is a probability for each class and pixel of so many images of that size."""
+    count, _, rows, columns = probabilities.shape
+    if (count, rows, columns) != (images, height, width):
+        ours, theirs = f"{count} of {columns} x {rows} pixels", f"{images} of {width} x {height}"
+        raise TagsegError(f"a dense CRF got probabilities for {ours} and images: {theirs}, expected the same")
+    if not torch.isfinite(probabilities).all():
+        raise TagsegError("a dense CRF got probabilities that are not finite (NaN or infinite): check the network")
+    if probabilities.amin() < 0:
+        raise TagsegError(
+            f"a dense CRF got a probability of {probabilities.amin():.3g}, expected 0 to 1: take the logits' softmax"
+        )
+    total = probabilities.float().sum(dim=1)
+    off = (total - 1).abs().amax()
+    if off > _SUM_ERROR:
+        worst = total.flatten()[(total - 1).abs().argmax()]
+        raise TagsegError(
+            f"a dense CRF got probabilities that sum to {worst:.3g} in a pixel, expected 1: take the logits' softmax"
+        )

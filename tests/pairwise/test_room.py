@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from tagseg.pairwise.room import Room
+
+
+def test_an_array_has_the_shape_and_kind_asked_for():
+    room = Room()
+    for shape, kind in [((3, 4), np.float32), ((2, 5, 6), np.int64), ((7,), np.int32), ((0, 8), np.float32)]:
+        array = room.array("a", shape, kind)
+        assert array.shape == shape
+        assert array.dtype == kind
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert array.flags.aligned
+
+
+def test_names_do_not_share_memory():
+    room = Room()
+    first, second = room.array("a", (3, 4)), room.array("b", (3, 4))
+    assert not np.shares_memory(first, second)
+
+
+def test_rooms_do_not_share_memory():
+    assert not np.shares_memory(Room().array("a", (3, 4)), Room().array("a", (3, 4)))
+
+
+@pytest.mark.parametrize("shape", [(10, 8), (4, 5), (80,), (1,)])
+def test_what_fits_takes_no_new_memory(shape):
+    room = Room()
+    first = room.array("a", (10, 8))
+    assert np.shares_memory(first, room.array("a", shape))
+    assert np.shares_memory(first, room.array("a", (10, 8)))
+
+
+def test_it_grows_by_more_than_it_needs_so_that_somewhat_larger_images_fit():
+    room = Room()
+    room.array("a", (100,))
+    second = room.array("a", (110,))
+    assert second.shape == (110,)
+    assert np.shares_memory(second, room.array("a", (150,)))
+
+
+def test_what_is_held_grows_no_further_than_half_more_than_the_largest():
+    room = Room()
+    for size in (10, 1000, 20, 999):
+        room.array("a", (size,))
+    assert room.array("a", (1000,)).base.nbytes <= 1.5 * 4000
