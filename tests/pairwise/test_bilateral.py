@@ -136,3 +136,12 @@ def test_threads_change_nothing(threads):
     alone = lattice_filter(points, values)
     threads(2)
     assert torch.equal(lattice_filter(points, values), alone)
+
+
+def test_what_was_returned_stays_when_more_is_filtered():
+    """The compiled lattice uses its memory again."""
+    points, values = draw(9, 2, 300)
+    result = lattice_filter(points, values)
+    before = result.clone()
+    lattice_filter(-points, 1 - values)
+    assert torch.equal(result, before)

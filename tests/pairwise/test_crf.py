@@ -110,6 +110,18 @@ def test_input_stays_as_it_was():
     assert torch.equal(images, before[1])
 
 
+def test_what_was_returned_stays_when_there_are_more_images():
+    """The compiled loops use their memory again."""
+    probabilities, images = batch(2)
+    pictures = list(images.permute(0, 2, 3, 1).contiguous().numpy())
+    results = dense_crf(probabilities, images), *map(torch.from_numpy, crf_labels(list(probabilities), pictures, ALL))
+    before = [result.clone() for result in results]
+    dense_crf(probabilities.flip(0, 1), images.flip(0))
+    crf_labels(list(probabilities.flip(0, 1)), pictures[::-1], ALL)
+    for result, expected in zip(results, before, strict=True):
+        assert torch.equal(result, expected)
+
+
 def test_memory_in_any_order():
     """Views of other tensors: turned probabilities, an image with its channels last."""
     probabilities, images = batch(2)
@@ -264,3 +276,24 @@ def test_counts_that_differ_are_refused_in_one_line():
     for call in (crf_labels, crf_marginals):
         parts = ["3 probability maps", "2 images"]
         assert_is_refused(lambda call=call: call(list(probabilities), pictures, CrfConfig()), parts)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (1, 3, 0, 5), (1, 0, 4, 5)])
+def test_nothing_to_label_is_refused_in_one_line(shape):
+    images = torch.zeros(shape[0], 3, *shape[2:], dtype=torch.uint8)
+    assert_is_refused(lambda: dense_crf(torch.zeros(shape), images), ["size (", "expected some pixels"])
+
+
+def test_more_classes_than_a_label_can_name():
+    probabilities, images = [torch.full((257, 2, 2), 1 / 257)], [np.zeros((2, 2, 3), np.uint8)]
+    assert_is_refused(lambda: crf_labels(probabilities, images, CrfConfig()), ["257 classes", "at most 256"])
+    assert crf_marginals(probabilities, images, CrfConfig())[0].shape == (257, 2, 2)
+
+
+def test_flipped_pictures():
+    probabilities, images = of_sizes((20, 26))
+    for method in ("exact", "lattice"):
+        config = CrfConfig(method=method)
+        (ours,) = crf_labels([probabilities[0].flip(1)], [images[0][::-1]], config)
+        (upright,) = crf_labels([probabilities[0].flip(1)], [images[0][::-1].copy()], config)
+        np.testing.assert_array_equal(ours, upright)

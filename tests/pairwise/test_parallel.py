@@ -3,6 +3,7 @@ import threading
 import pytest
 import torch
 
+from tagseg.pairwise import parallel
 from tagseg.pairwise.parallel import each
 
 
@@ -70,21 +71,51 @@ def test_the_number_of_threads_is_as_before(threads):
     assert torch.get_num_threads() == 2
 
 
+@pytest.fixture
+def free(monkeypatch):
+    """The rooms that no thread is in: none at first."""
+    monkeypatch.setattr(parallel, "_free", [])
+    return parallel._free
+
+
 @pytest.mark.parametrize("count", [1, 2])
-def test_each_thread_has_one_room_for_all_of_its_items(count, threads):
+def test_no_two_items_are_in_one_room_at_the_same_time(count, threads, free):
     threads(count)
-    barrier = threading.Barrier(count)
+    inside, lock, barrier = set(), threading.Lock(), threading.Barrier(count)
 
-    def work(item, room):
-        if item < count:
-            barrier.wait(10)  # each thread has at least one item
-        return threading.get_ident(), id(room)
+    def work(_, room):
+        with lock:
+            assert id(room) not in inside
+            inside.add(id(room))
+        barrier.wait(10)  # as many as there are threads
+        with lock:
+            inside.remove(id(room))
+        return id(room)
 
-    found = set(each(work, range(8)))
-    assert len(found) == len({thread for thread, _ in found}) == len({room for _, room in found}) == count
+    each(work, range(6))
 
 
-def test_the_next_call_has_rooms_of_its_own():
-    """What one call returns never lies in a room that another one writes to."""
-    rooms = each(lambda _, room: room, [1]) + each(lambda _, room: room, [1])
-    assert rooms[0] is not rooms[1]
+@pytest.mark.parametrize("count", [1, 2])
+def test_rooms_are_used_again_also_by_the_next_call(count, threads, free):
+    """No more of them than threads."""
+    threads(count)
+    rooms = [id(room) for _ in range(3) for room in each(lambda _, room: room, range(5))]
+    assert len(set(rooms)) <= count
+    assert 1 <= len(free) <= count
+    assert len({id(room) for room in free}) == len(free), "none of them twice"
+
+
+def test_a_room_that_has_become_large_is_not_kept(threads, free, monkeypatch):
+    threads(1)
+    monkeypatch.setattr(parallel, "_KEPT", 4000)
+    each(lambda size, room: room.array("a", (size,)) is None, [1000])
+    assert len(free) == 1
+    each(lambda size, room: room.array("a", (size,)) is None, [1001])
+    assert free == []
+
+
+def test_nothing_is_lost_where_an_item_fails(threads, free):
+    threads(1)
+    with pytest.raises(ZeroDivisionError):
+        each(lambda item, _: 1 / item, [1, 0])
+    assert each(lambda item, _: 1 / item, [1, 2]) == [1, 0.5]

@@ -46,3 +46,12 @@ def test_what_is_held_grows_no_further_than_half_more_than_the_largest():
     for size in (10, 1000, 20, 999):
         room.array("a", (size,))
     assert room.array("a", (1000,)).base.nbytes <= 1.5 * 4000
+
+
+def test_its_size_is_that_of_all_arrays_together():
+    room = Room()
+    assert room.size == 0
+    room.array("a", (10, 8))
+    room.array("b", (3,), np.int64)
+    room.array("a", (2, 2))
+    assert room.size == 10 * 8 * 4 + 3 * 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -48,11 +49,13 @@ def crf_marginals(
 ) -> list[Float[Tensor, "C _H _W"]]:
     """As ``dense_crf``, for images of any sizes; on a CPU the lattice has one image a core."""
     pairs = _checked(probabilities, images)
-    if not all(_in_loops(planes, config) for planes, _ in pairs):
-        return [mean_field(planes[None], _batch(image, planes), config)[0] for planes, image in pairs]
+    if not any(_in_loops(planes, config) for planes, _ in pairs):
+        return [_plain(planes, image, config) for planes, image in pairs]
     from tagseg.pairwise.crf_cpu import cpu_mean_field  # numba takes a moment to import
 
     def marginals(pair: tuple[Tensor, ndarray], room: Room) -> Tensor:
+        if not _in_loops(pair[0], config):
+            return _plain(*pair, config)
         planes = pair[0].float().numpy()
         found = cpu_mean_field(planes, pair[1], config, room).planes(planes.reshape(len(planes), -1))
         return torch.from_numpy(found.reshape(planes.shape))
@@ -66,12 +69,16 @@ def crf_labels(
 ) -> list[UInt8[ndarray, "_H _W"]]:
     """Each pixel's most probable class after the CRF, as ``crf_marginals``; at most 256 classes."""
     pairs = _checked(probabilities, images)
-    if not all(_in_loops(planes, config) for planes, _ in pairs):
-        found = [mean_field(planes[None], _batch(image, planes), config)[0] for planes, image in pairs]
-        return [marginals.argmax(dim=0).to(torch.uint8).cpu().numpy() for marginals in found]
+    most = max((len(planes) for planes, _ in pairs), default=0)
+    if most > 256:
+        raise TagsegError(f"cannot write {most} classes as 8-bit labels, expected at most 256: use crf_marginals")
+    if not any(_in_loops(planes, config) for planes, _ in pairs):
+        return [_largest(_plain(planes, image, config)) for planes, image in pairs]
     from tagseg.pairwise.crf_cpu import cpu_mean_field
 
     def labels(pair: tuple[Tensor, ndarray], room: Room) -> ndarray:
+        if not _in_loops(pair[0], config):
+            return _largest(_plain(*pair, config))
         return cpu_mean_field(pair[0].float().numpy(), pair[1], config, room).labels().reshape(pair[1].shape[:2])
 
     return each(labels, pairs)
@@ -86,9 +93,14 @@ def _checked(probabilities: Sequence[Tensor], images: Sequence[ndarray]) -> list
     return [(planes.detach(), image) for planes, image in zip(probabilities, images, strict=True)]
 
 
-def _batch(image: UInt8[ndarray, "H W 3"], planes: Tensor) -> Float[Tensor, "1 3 H W"]:
-    """The image as a batch of one, where its probabilities are."""
-    return torch.tensor(image, device=planes.device).permute(2, 0, 1)[None].float()
+def _plain(planes: Float[Tensor, "C H W"], image: UInt8[ndarray, "H W 3"], config: CrfConfig) -> Tensor:
+    """Marginals of one image by tensor operations, where its probabilities are."""
+    pixels = torch.tensor(np.ascontiguousarray(image), device=planes.device).permute(2, 0, 1)
+    return mean_field(planes[None], pixels[None].float(), config)[0]
+
+
+def _largest(marginals: Float[Tensor, "C H W"]) -> UInt8[ndarray, "H W"]:
+    return marginals.argmax(dim=0).to(torch.uint8).cpu().numpy()
 
 
 def _in_loops(planes: Float[Tensor, "*_ H W"], config: CrfConfig) -> bool:
@@ -103,6 +115,8 @@ def check_input(probabilities: Float[Tensor, "B C H W"], images: int, height: in
     if (count, rows, columns) != (images, height, width):
         ours, theirs = f"{count} of {columns} x {rows} pixels", f"{images} of {width} x {height}"
         raise TagsegError(f"a dense CRF got probabilities for {ours} and images: {theirs}, expected the same")
+    if not probabilities.numel():
+        raise TagsegError(f"a dense CRF got probabilities of size {tuple(probabilities.shape)}, expected some pixels")
     if not torch.isfinite(probabilities).all():
         raise TagsegError("a dense CRF got probabilities that are not finite (NaN or infinite): check the network")
     if probabilities.amin() < 0:

@@ -162,7 +162,7 @@ def _arrange(planes, classes, best, q, unary):  # type: ignore[no-untyped-def]
 
 @compiled
 def _exp(x):  # type: ignore[no-untyped-def]
-    """exp of x ≤ 80 to float32's rounding, in operations that a CPU does eight at a time; 0 below −60.
+    """exp of x ≤ 80 to float32's rounding of x, in operations that a CPU does eight at a time; 0 below −60.
 
     2^whole from the exponent's bits, times a polynomial for the rest.
     """
