@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -36,12 +37,17 @@ def axis_kernel(side: int, sigma: float) -> Float[Tensor, "side side"]:
     return norm[:, None] * kernel * norm
 
 
+@lru_cache(maxsize=16)
+def _kernel_on(side: int, sigma: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "side side"]:
+    """``axis_kernel`` where it is needed: every iteration needs it again."""
+    return axis_kernel(side, sigma).to(device, dtype)
+
+
 def smooth(values: Float[Tensor, "B H W C"], sigma: float) -> Float[Tensor, "B H W C"]:
     """Σ_j n_i exp(−½‖x_i − x_j‖²/σ²) n_j v_j over the pixels of each image, n_i = 1 / √(Σ_j k_ij).
 
     A convolution along each axis, written as one small banded matrix each, so that borders need no special care.
     """
-    height, width = values.shape[1:3]
-    rows, columns = (axis_kernel(side, sigma).to(values) for side in (height, width))
+    rows, columns = (_kernel_on(side, sigma, values.device, values.dtype) for side in values.shape[1:3])
     with full_precision(values.device.type):
         return torch.einsum("yi,bixc->byxc", rows, torch.einsum("xj,byjc->byxc", columns, values))
