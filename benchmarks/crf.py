@@ -7,7 +7,8 @@ fifteen minutes on 2 cores and wants the machine for itself:
 
 Prints markdown tables and, last, one line of JSON; writes the plot to ``--output``. Two kinds of probabilities:
 ``random`` (every class wins somewhere, so none can be left out) and, with ``--model``, ``network`` (what a trained
-network gives at its three scales). ``--quick`` takes fewer photos and rounds, about a minute.
+network gives at its three scales). ``--quick`` takes fewer photos and rounds, about a minute; it reads what the network
+gave on its photos from ``crf_logits.npz`` (``--model RUN --store`` writes that).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from crf_inputs import (
     resized,
     resized_planes,
     sources,
+    store,
     table,
     voc_photos,
 )
@@ -55,6 +57,7 @@ from tagseg.pairwise.crf import crf_labels, dense_crf
 from tagseg.pairwise.crf_cpu import cpu_mean_field
 from tagseg.pairwise.energy import dense_energy
 
+QUICK_PHOTOS = 3
 METHODS: tuple[Method, ...] = ("lattice", "exact")
 Row = list[object]
 MEMORY = """
@@ -279,9 +282,9 @@ def measure(arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
     quick = arguments.quick
     print(f"{machine()}, pydensecrf2 {version('pydensecrf2')}")
     warm = warm_up()
-    kinds = sources(arguments.model)
+    kinds = sources(arguments.model, quick)
     figures: dict[str, Any] = {"machine": machine(), "probabilities": list(kinds)[-1]}
-    agreed, few = agreement(kinds, 3 if quick else 20)
+    agreed, few = agreement(kinds, QUICK_PHOTOS if quick else 20)
     photos = coco_photos(2 if quick else 6)
     planes = planes_of(kinds, photos)
     figures |= agreed
@@ -303,8 +306,12 @@ def main() -> None:
     parser.add_argument("--model", help="run folder or .safetensors of a network with 20 classes")
     parser.add_argument("--output", help="folder of the plot; default: docs/pairwise, with --quick none is kept")
     parser.add_argument("--quick", action="store_true", help="fewer photos and rounds, smaller sizes, no memory")
+    parser.add_argument("--store", action="store_true", help="keep the model's logits for --quick and stop")
     arguments = parser.parse_args()
     check_needs()
+    if arguments.store:
+        store(arguments.model, [*voc_photos(QUICK_PHOTOS), *coco_photos(QUICK_PHOTOS)])
+        return
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(arguments.output or (scratch if arguments.quick else "docs/pairwise"))
         figures = measure(arguments, output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import statistics
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from tagseg.config import CrfConfig
 from tagseg.data.images import find_images, image_size, read_image
+from tagseg.errors import TagsegError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SIZE = (375, 500)
@@ -28,6 +30,7 @@ LEAST = 1e-10
 """Probabilities are clipped here before the logarithm, for the peer as in ours."""
 RANDOM = "random"
 NETWORK = "network"
+STORED = Path(__file__).with_name("crf_logits.npz")
 
 Photo: TypeAlias = UInt8[ndarray, "H W 3"]
 Labels: TypeAlias = UInt8[ndarray, "H W"]
@@ -90,16 +93,51 @@ def random_probabilities(size: tuple[int, int], seed: int, classes: int = CLASSE
     return F.interpolate(grid, size=size, mode="bilinear", align_corners=False)[0].softmax(dim=0)
 
 
-def sources(model: str | None) -> dict[str, Probabilities]:
-    """The kinds of probabilities that are measured with; the network's last, if there is one."""
+def sources(model: str | None, quick: bool = False) -> dict[str, Probabilities]:
+    """The kinds of probabilities that are measured with; the network's last, if there is one.
+
+    ``--quick`` needs none: the logits that one gave on its photos are stored beside this file.
+    """
     kinds: dict[str, Probabilities] = {RANDOM: lambda photo, seed: random_probabilities(photo.shape[:2], seed)}
-    if model:
+    if quick and not model:
+        kinds[NETWORK] = lambda photo, _: stored_probabilities(photo)
+    elif model:
         from tagseg.inference.predict import open_network  # timm takes seconds to import, also in the peer's processes
         from tagseg.inference.segment import multi_scale_logits, to_input
 
         network = open_network(model, "cpu")
         kinds[NETWORK] = lambda photo, _: multi_scale_logits(network, to_input(network, photo)).softmax(dim=0).clone()
     return kinds
+
+
+def _key(photo: Photo) -> str:
+    return f"{zlib.crc32(photo.tobytes()):08x}"
+
+
+def stored_probabilities(photo: Photo) -> Planes:
+    """What the network of docs/voc20mix.md gave for one of the photos of ``--quick``."""
+    from tagseg.inference.segment import merge_scales
+
+    with np.load(STORED) as arrays:
+        names = sorted(name for name in arrays if name.startswith(_key(photo)))
+        grids = [torch.from_numpy(arrays[name]).float() for name in names]
+    if not grids:
+        raise TagsegError(f"{STORED.name} holds no logits of a photo of --quick: write it anew with --store")
+    return merge_scales(grids, photo.shape[:2]).softmax(dim=0).clone()
+
+
+def store(model: str, photos: Sequence[Photo]) -> None:
+    """Keep a network's logits of photos, each scale on its own patch grid in half precision."""
+    from tagseg.inference.predict import open_network
+    from tagseg.inference.segment import scale_logits, to_input
+
+    network = open_network(model, "cpu")
+    arrays = {
+        f"{_key(photo)}_{scale}": grid.half().numpy()
+        for photo in photos
+        for scale, grid in enumerate(scale_logits(network, to_input(network, photo)))
+    }
+    np.savez_compressed(STORED, **arrays)
 
 
 def planes_of(kinds: dict[str, Probabilities], photos: Sequence[Photo]) -> dict[str, list[Planes]]:
