@@ -57,7 +57,7 @@ from tagseg.pairwise.crf import crf_labels, dense_crf
 from tagseg.pairwise.crf_cpu import cpu_mean_field
 from tagseg.pairwise.energy import dense_energy
 
-QUICK_PHOTOS = 3
+QUICK_PHOTOS = 2
 METHODS: tuple[Method, ...] = ("lattice", "exact")
 Row = list[object]
 MEMORY = """

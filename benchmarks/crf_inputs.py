@@ -137,7 +137,7 @@ def store(model: str, photos: Sequence[Photo]) -> None:
         for photo in photos
         for scale, grid in enumerate(scale_logits(network, to_input(network, photo)))
     }
-    np.savez_compressed(STORED, **arrays)
+    np.savez_compressed(STORED, **arrays)  # type: ignore[arg-type]  # its stubs take keywords for flags
 
 
 def planes_of(kinds: dict[str, Probabilities], photos: Sequence[Photo]) -> dict[str, list[Planes]]:
