@@ -181,6 +181,7 @@ def test_train_predict_and_evaluate(capsys, tagged_folder, tmp_path):
         (["RUN", "PHOTOS", "--crf"], ["RUN", "PHOTOS", "--crf=true"]),
         (["--crf", "false", "--mirror", "RUN"], ["--crf", "false", "--mirror=true", "RUN"]),
         (["--crf=false", "--size", "64"], ["--crf=false", "--size", "64"]),
+        ([], []),
     ],
 )
 def test_a_switch_needs_no_value(given, understood):
@@ -218,3 +219,18 @@ def test_an_error_of_ours_exits_with_2_and_another_is_not_hidden(capsys, monkeyp
     monkeypatch.setattr("tagseg.cli._train", lambda *_: (_ for _ in ()).throw(TagsegError("bad photo")))
     assert main(["train"]) == 2
     assert capsys.readouterr().err == "tagseg: error: bad photo\n"
+
+
+def test_a_switch_of_train_needs_no_value():
+    from tagseg.config import Config
+
+    _, config = parse_train(["--labels.refine", "--run.steps", "9"])
+    assert isinstance(config, Config)
+    assert config.labels.refine
+    assert config.run.steps == 9
+    assert not parse_train(["--labels.refine", "false"])[1].labels.refine
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_a_verb_alone_says_what_it_lacks(capsys, verb):
+    assert "model" in error_of(capsys, verb)

@@ -112,7 +112,7 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
         section = getattr(defaults, field.name)
         parser.add_class_arguments(type(section), field.name)
     parser.set_defaults(_flat(dataclasses.asdict(defaults)))
-    values = parser.parse_args(_files_first(arguments))
+    values = parser.parse_args(_switches(_files_first(arguments), parser))
     sections = _instantiate(parser, values)
     return values.resume, Config(**{field.name: sections[field.name] for field in dataclasses.fields(Config)})
 
@@ -178,7 +178,7 @@ def _demo(arguments: list[str]) -> None:
 
     parser = _parser("demo", "Draw scenes, train on their tags on the CPU, score, and make pictures.")
     parser.add_function_arguments(demo)
-    demo(**_as_dict(parser.parse_args(arguments)))
+    demo(**_as_dict(parser.parse_args(_switches(arguments, parser))))
 
 
 def _parser(verb: str, description: str) -> ArgumentParser:
@@ -209,7 +209,7 @@ def _instantiate(parser: ArgumentParser, values: Namespace) -> Namespace:
 def _switches(arguments: list[str], parser: ArgumentParser) -> list[str]:
     """``--crf`` is short for ``--crf true``, as for every setting that is true or false."""
     known = {name for action in parser._actions if _is_switch(action) for name in action.option_strings}
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     return [
         f"{word}=true" if word in known and after.lower() not in ("true", "false", "yes", "no") else word
         for word, after in zip(arguments, following, strict=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -10,19 +11,24 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from tagseg.config import CrfConfig
+from tagseg.config import PUBLISHED_CRF, CrfConfig
 from tagseg.errors import TagsegError
 from tagseg.pairwise.bilateral import choose
 from tagseg.pairwise.mean_field import mean_field
 from tagseg.pairwise.parallel import each
 from tagseg.pairwise.room import Room
 
+if TYPE_CHECKING:
+    from tagseg.pairwise.crf_cpu import CpuMarginals
+
+R = TypeVar("R")
+
 _SUM_ERROR = 1e-2  # half precision, as score files have it, sums to 1 within this
 
 
 @torch.no_grad()
 def dense_crf(
-    probabilities: Float[Tensor, "B C H W"], images: UInt8[Tensor, "B 3 H W"], config: CrfConfig | None = None
+    probabilities: Float[Tensor, "B C H W"], images: UInt8[Tensor, "B 3 H W"], config: CrfConfig = PUBLISHED_CRF
 ) -> Float[Tensor, "B C H W"]:
     """Marginals of the CRF whose unary terms are −log of the probabilities; float32, on the probabilities' device.
 
@@ -35,12 +41,11 @@ def dense_crf(
         TagsegError: values that are no probabilities, sizes that differ, or too many pixels for the exact filter on a
             CPU.
     """
-    config = config or CrfConfig()
     check_input(probabilities, len(images), images.shape[2], images.shape[3])
     if not _in_loops(probabilities, config):
         return mean_field(probabilities, images.to(probabilities.device).float(), config)
     pixels = [image.permute(1, 2, 0).contiguous().cpu().numpy() for image in images]
-    return torch.stack(crf_marginals(list(probabilities), pixels, config))
+    return torch.stack(_each_image(list(zip(probabilities.detach(), pixels, strict=True)), config, _planes, _same))
 
 
 @torch.no_grad()
@@ -48,19 +53,7 @@ def crf_marginals(
     probabilities: Sequence[Float[Tensor, "C _H _W"]], images: Sequence[UInt8[ndarray, "_H _W 3"]], config: CrfConfig
 ) -> list[Float[Tensor, "C _H _W"]]:
     """As ``dense_crf``, for images of any sizes; on a CPU the lattice has one image a core."""
-    pairs = _checked(probabilities, images)
-    if not any(_in_loops(planes, config) for planes, _ in pairs):
-        return [_plain(planes, image, config) for planes, image in pairs]
-    from tagseg.pairwise.crf_cpu import cpu_mean_field  # numba takes a moment to import
-
-    def marginals(pair: tuple[Tensor, ndarray], room: Room) -> Tensor:
-        if not _in_loops(pair[0], config):
-            return _plain(*pair, config)
-        planes = pair[0].float().numpy()
-        found = cpu_mean_field(planes, pair[1], config, room).planes(planes.reshape(len(planes), -1))
-        return torch.from_numpy(found.reshape(planes.shape))
-
-    return each(marginals, pairs)
+    return _each_image(_checked(probabilities, images), config, _planes, _same)
 
 
 @torch.no_grad()
@@ -68,20 +61,42 @@ def crf_labels(
     probabilities: Sequence[Float[Tensor, "C _H _W"]], images: Sequence[UInt8[ndarray, "_H _W 3"]], config: CrfConfig
 ) -> list[UInt8[ndarray, "_H _W"]]:
     """Each pixel's most probable class after the CRF, as ``crf_marginals``; at most 256 classes."""
-    pairs = _checked(probabilities, images)
-    most = max((len(planes) for planes, _ in pairs), default=0)
+    most = max((len(planes) for planes in probabilities), default=0)
     if most > 256:
         raise TagsegError(f"cannot write {most} classes as 8-bit labels, expected at most 256: use crf_marginals")
+    return _each_image(_checked(probabilities, images), config, _labels, _largest)
+
+
+def _each_image(
+    pairs: Sequence[tuple[Tensor, ndarray]],
+    config: CrfConfig,
+    of_loops: Callable[[CpuMarginals, Tensor], R],
+    of_plain: Callable[[Tensor], R],
+) -> list[R]:
+    """Mean field of each image, in compiled loops over the cores where they do it, and what is wanted of it."""
     if not any(_in_loops(planes, config) for planes, _ in pairs):
-        return [_largest(_plain(planes, image, config)) for planes, image in pairs]
-    from tagseg.pairwise.crf_cpu import cpu_mean_field
+        return [of_plain(_plain(planes, image, config)) for planes, image in pairs]
+    from tagseg.pairwise.crf_cpu import cpu_mean_field  # numba takes a moment to import
 
-    def labels(pair: tuple[Tensor, ndarray], room: Room) -> ndarray:
-        if not _in_loops(pair[0], config):
-            return _largest(_plain(*pair, config))
-        return cpu_mean_field(pair[0].float().numpy(), pair[1], config, room).labels().reshape(pair[1].shape[:2])
+    def result(pair: tuple[Tensor, ndarray], room: Room) -> R:
+        planes, image = pair
+        if not _in_loops(planes, config):
+            return of_plain(_plain(planes, image, config))
+        return of_loops(cpu_mean_field(planes.float().numpy(), image, config, room), planes)
 
-    return each(labels, pairs)
+    return each(result, pairs)
+
+
+def _planes(found: CpuMarginals, planes: Float[Tensor, "C H W"]) -> Float[Tensor, "C H W"]:
+    return torch.from_numpy(found.planes(planes.float().flatten(1).numpy())).view(planes.shape)
+
+
+def _labels(found: CpuMarginals, planes: Float[Tensor, "C H W"]) -> UInt8[ndarray, "H W"]:
+    return found.labels().reshape(planes.shape[1:])
+
+
+def _same(marginals: Float[Tensor, "C H W"]) -> Float[Tensor, "C H W"]:
+    return marginals
 
 
 def _checked(probabilities: Sequence[Tensor], images: Sequence[ndarray]) -> list[tuple[Tensor, ndarray]]:

@@ -1,7 +1,7 @@
 """Memory that is used again for one image after the other.
 
-Arrays of some ten megabytes are otherwise taken from the system anew for each image, page by page, for which threads
-of a process wait for one another: with two of them, a fifth of the time.
+Arrays of some ten megabytes are otherwise taken from the system anew for each image, page by page, for which the
+threads of a process wait for one another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Eight float32 numbers at once in compiled loops.
 
 Loops over a pixel's few classes are too short for what a compiler does with loops of unknown length; written with these
-they take half the time. An index counts elements of a C-contiguous float32 array of any shape, from its start.
+they are faster. An index counts elements of a C-contiguous float32 array of any shape, from its start.
 """
 
 from __future__ import annotations
