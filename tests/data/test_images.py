@@ -1,9 +1,12 @@
 """Images of every mode and orientation that people have, and the errors of files that are none."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tagseg.data.images import find_images, image_size, read_image
@@ -84,6 +87,35 @@ def test_float_grey_is_scaled_from_0_to_1_and_refused_beyond(tmp_path):
 def test_cmyk(tmp_path):
     path = save(tmp_path / "a.jpg", np.full((8, 8, 3), (200, 30, 30), np.uint8), "CMYK", quality=95)
     assert abs(read_image(path).astype(int) - (200, 30, 30)).max() < 8
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_jpeg_is_read_at_a_reduced_size(tmp_path, reduction, orientation):
+    """On a ramp, each pixel of the reduced image is the mean of its square of the whole one."""
+    ramp = np.add.outer(np.arange(67), np.arange(85)).astype(np.uint8)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(ramp).save(path, quality=98, exif=exif(orientation))
+    small, whole = read_image(path, reduction), read_image(path)
+    assert small.shape[:2] == tuple(-(-side // reduction) for side in whole.shape[:2])
+    if orientation == 1:
+        height, width = (side // reduction for side in whole.shape[:2])
+        squares = whole[: height * reduction, : width * reduction, 0].reshape(height, reduction, width, reduction)
+        assert abs(squares.mean((1, 3)) - small[:height, :width, 0]).max() < 3
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 4, 8]))
+@settings(deadline=None, max_examples=40)
+def test_a_reduction_divides_by_exactly_that_or_not_at_all(height, width, reduction):
+    with tempfile.TemporaryDirectory() as folder:
+        path = save(Path(folder) / "a.jpg", np.zeros((height, width, 3), np.uint8))
+        by = reduction if min(height, width) >= reduction else 1
+        assert read_image(path, reduction).shape == (-(-height // by), -(-width // by), 3)
+
+
+def test_only_a_jpeg_is_reduced(tmp_path):
+    path = save(tmp_path / "a.png", np.zeros((16, 24, 3), np.uint8))
+    assert read_image(path, 8).shape == (16, 24, 3)
 
 
 def test_animation_gives_its_first_frame(tmp_path):

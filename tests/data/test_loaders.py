@@ -1,62 +1,21 @@
-"""Which images a step sees, and how they look, is a pure function of the seed and the step."""
+"""How the images of a step look is a pure function of the seed and the step, whoever loads and augments them."""
 
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from lightning.fabric.utilities import move_data_to_device
+from PIL import Image
 
+from tagseg.config import Config, ViewConfig
 from tagseg.data import sources
-from tagseg.data.loaders import StepKeys, score_loader, training_loader
+from tagseg.data.dataset import Sample, TaggedImages
+from tagseg.data.keys import StepKeys
+from tagseg.data.loaders import Batch, CroppedBatch, TrainingViews, score_loader, training_loader
+from tagseg.errors import TagsegError
 
 from ..conftest import tiny_config
-
-
-def steps(count, *arguments, **options):
-    return list(islice(StepKeys(*arguments, **options), count))
-
-
-def flat(batches):
-    return [key for batch in batches for key in batch]
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 20), st.integers(1, 12), st.integers(0, 3))
-def test_every_epoch_is_a_permutation(samples, batch, seed):
-    keys = flat(steps(5 * samples, samples, batch, seed))
-    for epoch in range(4):
-        seen = [index for e, index in keys if e == epoch]
-        assert sorted(seen) == list(range(samples))
-    assert [epoch for epoch, _ in keys] == sorted(epoch for epoch, _ in keys)
-
-
-def test_epochs_and_seeds_have_different_orders():
-    keys = flat(steps(4, 50, 50, 0))
-    orders = [tuple(i for e, i in keys if e == epoch) for epoch in range(4)]
-    assert len(set(orders)) == 4
-    assert steps(1, 50, 50, 1) != steps(1, 50, 50, 0)
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 20), st.integers(1, 8), st.integers(0, 15))
-def test_beginning_at_a_step_equals_the_tail(samples, batch, first):
-    assert steps(5, samples, batch, 0, first=first) == steps(first + 5, samples, batch, 0)[first:]
-
-
-@pytest.mark.parametrize("world", [2, 4])
-def test_the_parts_of_all_processes_are_the_whole_batch(world):
-    whole = steps(6, 11, 8, 0)
-    parts = [steps(6, 11, 8, 0, part=(rank, world)) for rank in range(world)]
-    assert [flat(own) for own in zip(*parts, strict=True)] == whole
-
-
-@pytest.mark.parametrize("accumulate", [1, 2, 4])
-def test_accumulated_parts_are_the_whole_batch(accumulate):
-    parts = steps(6 * accumulate, 11, 8, 0, accumulate=accumulate)
-    assert {len(part) for part in parts} == {8 // accumulate}
-    assert flat(parts) == flat(steps(6, 11, 8, 0))
-    assert steps(3, 11, 8, 0, first=3, accumulate=accumulate) == parts[3 * accumulate :][:3]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +46,7 @@ def test_a_batch(images, tagged_folder, tmp_path):
     assert batch.view1.shape == batch.view2.shape == (3, 3, 32, 32)
     assert batch.local.shape == (3, 1, 3, 16, 16)
     assert batch.view1.dtype == torch.uint8
-    ((*keys,),) = steps(1, len(images), 3, 0)
+    keys = next(iter(StepKeys(len(images), 3, 0)))
     assert batch.tags.tolist() == [images.tag_matrix()[index].tolist() for _, index in keys]
     assert len(set(batch.mask_seeds.tolist())) == 3
 
@@ -102,7 +61,7 @@ def test_the_number_of_workers_changes_nothing(images, tagged_folder, tmp_path, 
 def test_an_image_looks_different_in_the_next_epoch(images, tagged_folder, tmp_path):
     config = config_with(tagged_folder, tmp_path, batch=6)
     first, second = batches(images, config, 2)
-    order = [[index for _, index in keys] for keys in steps(2, 6, 6, 0)]
+    order = [[index for _, index in keys] for keys in islice(StepKeys(6, 6, 0), 2)]
     for index in range(6):
         a, b = order[0].index(index), order[1].index(index)
         assert not torch.equal(first.view1[a], second.view1[b])
@@ -137,3 +96,113 @@ def test_processes_share_the_scored_images_and_a_limit_holds_for_all(tagged_fold
     shares = [[batch.tags[0].tolist() for batch in score_loader(data, config, (rank, 2))] for rank in range(2)]
     assert [len(share) for share in shares] == [2, 1]
     assert [shares[0][0], shares[1][0], shares[0][1]] == data.tag_matrix()[:3].tolist()
+
+
+DEVICE = {"augment": "device", "local_crops": 2, "local_size": 16, "blur_probability": 0.5, "solarise_probability": 0.3}
+
+
+@pytest.mark.parametrize("crops", [0, 2])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_augmenting_on_the_device_gives_the_same_batches(images, tagged_folder, tmp_path, workers, crops):
+    on_device, by_loader = (
+        tiny_config(
+            tagged_folder,
+            tmp_path,
+            views=DEVICE | {"augment": where, "local_crops": crops},
+            run={"workers": workers, "batch": 3},
+        )
+        for where in ("device", "loader")
+    )
+    for raw, expected in zip(batches(images, on_device), batches(images, by_loader), strict=True):
+        assert expected.augmented() is expected
+        final = raw.augmented()
+        assert type(final) is Batch
+        assert not equal(raw, expected), "the loader leaves the looks to the device"
+        assert torch.equal(final.tags, expected.tags)
+        assert torch.equal(final.mask_seeds, expected.mask_seeds)
+        for name in ("view1", "view2", "local"):
+            got, wanted = getattr(final, name), getattr(expected, name)
+            assert got.shape == wanted.shape
+            assert got.dtype == torch.uint8
+            assert ((got.int() - wanted.int()).abs() <= 3).all()
+
+
+def test_a_batch_moves_as_lightning_moves_it_and_its_looks_stay_on_the_cpu(images, tagged_folder, tmp_path):
+    (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=DEVICE), 1)
+    moved = move_data_to_device(batch, torch.device("meta"))
+    assert type(moved) is CroppedBatch
+    tensors = {moved.view1, moved.view2, moved.local, moved.tags, moved.mask_seeds}
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert {field.device.type for field in vars(moved.looks).values()} == {"cpu"}
+
+
+@pytest.mark.parametrize("where", ["loader", "device"])
+def test_a_batch_is_pinned_whole(images, tagged_folder, tmp_path, where, monkeypatch):
+    (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=DEVICE | {"augment": where}), 1)
+    pinned = []  # without a GPU no memory can be pinned: note what is asked for
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor.clone())
+    copy = batch.pin_memory()
+    assert len(pinned) == 5
+    assert type(copy) is type(batch)
+    assert equal(copy.augmented(), batch.augmented())
+
+
+def photo(height, width):
+    """Smooth content with noise, as a camera's."""
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8))
+    smooth = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC), np.float64)
+    return Image.fromarray(np.clip(smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8))
+
+
+def views_of(path, keys=range(4), **settings):
+    """The views of an image file, by key."""
+    images = TaggedImages("test", ("a",), (Sample("a", path, (0,)),), "test")
+    views = TrainingViews(images, Config(views=ViewConfig(**{"size": 64, "local_size": 32} | settings)))
+    return [views[key, 0][0][:3] for key in keys]
+
+
+def differences(path, **settings):
+    """Mean difference of each view with draft from the one without, in levels; and whether any differs."""
+    plain, fast = (
+        [view for views in views_of(path, draft=draft, **settings) for view in views if view.numel()]
+        for draft in (False, True)
+    )
+    return [(a.float() - b.float()).abs().mean().item() for a, b in zip(plain, fast, strict=True)]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+@pytest.mark.parametrize("size", [(600, 800), (597, 803)])
+def test_draft_gives_the_same_views_but_for_a_little(tmp_path, size, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    photo(*size).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    found = differences(tmp_path / "a.jpg", local_crops=1, jitter_probability=0.0)
+    assert max(found) < 4, "neighbouring levels, and up to a pixel of the reduced image"
+    assert min(found) > 0, "every image was decoded at a reduced size"
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_draft_keeps_grey_and_cmyk(tmp_path, mode):
+    photo(600, 800).convert(mode).save(tmp_path / "a.jpeg", quality=95)
+    assert 0 < max(differences(tmp_path / "a.jpeg", jitter_probability=0.0)) < 4
+
+
+@pytest.mark.parametrize("name", ["a.png", "png.jpg", "small.jpg", "local.jpg"])
+def test_draft_changes_nothing_where_it_does_not_pay(tmp_path, name):
+    settings = {"size": 64}
+    if name == "local.jpg":  # the views alone would allow it, a small crop does not
+        settings |= {"local_crops": 1, "local_scale": (0.01, 0.011), "local_size": 60}
+    size = (100, 130) if name == "small.jpg" else (600, 800)
+    photo(*size).save(tmp_path / name, format="PNG" if "png" in name else "JPEG")
+    assert set(differences(tmp_path / name, **settings)) == {0.0}
+
+
+def test_draft_names_a_damaged_jpeg_in_one_line(tmp_path):
+    photo(600, 800).save(tmp_path / "photo.jpg", quality=95)
+    whole = (tmp_path / "photo.jpg").read_bytes()
+    for size in (0, 100, len(whole) // 2):
+        (tmp_path / "photo.jpg").write_bytes(whole[:size])
+        with pytest.raises(TagsegError, match=r"photo\.jpg.*expected") as error:
+            views_of(tmp_path / "photo.jpg")
+        assert "\n" not in str(error.value)

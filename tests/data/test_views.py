@@ -1,7 +1,13 @@
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.transforms import InterpolationMode, v2
 
 from tagseg.config import ViewConfig
-from tagseg.data.views import Views
+from tagseg.data.looks import Look
+from tagseg.data.seeds import seeded
+from tagseg.data.views import Box, ViewDraw, Views, cut, reduction
 
 IMAGE = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 PLAIN = {"flip": 0.0, "jitter_probability": 0.0}
@@ -70,3 +76,72 @@ def test_jitter_changes_colours_only_when_drawn():
 
 def test_images_smaller_than_a_view_are_enlarged():
     assert Views(ViewConfig(size=32))(IMAGE[:, :2, :1], 0)[0].shape == (3, 32, 32)
+
+
+def composed(config, size, scale):
+    """A view as one chain of torchvision's transforms, which draw and apply in turn: what a view is by definition."""
+    brightness, contrast, saturation, hue = config.jitter
+    steps = [
+        v2.RandomResizedCrop(size, scale=scale, interpolation=InterpolationMode.BICUBIC, antialias=True),
+        v2.RandomHorizontalFlip(config.flip),
+        v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p=config.jitter_probability),
+    ]
+    if config.blur_probability:
+        steps.append(v2.RandomApply([v2.GaussianBlur(9, (0.1, 2.0))], p=config.blur_probability))
+    if config.solarise_probability:
+        steps.append(v2.RandomSolarize(128, p=config.solarise_probability))
+    return v2.Compose(steps)
+
+
+CONFIGS = [
+    ViewConfig(size=32),
+    ViewConfig(size=48, local_crops=2, local_size=16, blur_probability=0.5, solarise_probability=0.5),
+    ViewConfig(size=20, local_crops=1, local_size=12, flip=1.0, jitter=(0.8, 0.8, 0.8, 0.5), jitter_probability=1.0),
+    ViewConfig(size=24, jitter=(0.4, 0.0, 0.2, 0.0), jitter_probability=0.8, blur_probability=1.0),
+    ViewConfig(size=24, jitter=(0.0, 0.0, 0.0, 0.0), flip=0.0, solarise_probability=1.0),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@given(st.integers(0, 2**40), st.integers(1, 90), st.integers(1, 90), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_views_are_those_of_torchvisions_transforms_to_the_bit(config, key, height, width, last):
+    generator = torch.Generator().manual_seed(key)
+    image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+    with seeded(key, 1):
+        view, local = (
+            composed(config, size, scale)
+            for size, scale in ((config.size, config.scale), (config.local_size, config.local_scale))
+        )
+        expected = [view(image), view(image)] + [local(image) for _ in range(config.local_crops)]
+    if last:  # as a decoder leaves it: colours beside each other
+        image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    first, second, crops = Views(config)(image, key, 1)
+    assert same([first, second, *crops], expected)
+
+
+@given(st.integers(0, 400), st.integers(1, 400), st.sampled_from([1, 2, 4, 8]))
+def test_a_reduced_box_moves_by_half_a_pixel_at_most_and_stays_inside(start, length, by):
+    box = Box(start, 2 * start, length, length).reduced(by)
+    for edge, reduced in ((start, box.top), (start + length, box.top + box.height), (2 * start, box.left)):
+        assert abs(edge / by - reduced) <= 0.5
+    assert box.top + box.height <= -(-(start + length) // by), "inside an image that ends with the box"
+
+
+def test_an_image_is_reduced_as_far_as_every_view_allows():
+    def draws(*sides):
+        return [ViewDraw(Box(3, 5, height, width), side, Look()) for height, width, side in sides]
+
+    assert reduction(draws((512, 600, 64))) == 8
+    assert reduction(draws((512, 500, 64))) == 4, "one side is too short"
+    assert reduction(draws((512, 600, 64), (140, 140, 64))) == 2, "the other view is too small"
+    assert reduction(draws((120, 120, 64))) == 1
+
+
+def test_a_view_of_a_reduced_image_shows_the_same_part():
+    """Squares of 4 pixels of one colour: reduced by 4 they are one pixel each, and nothing is lost."""
+    small = torch.randint(0, 256, (3, 30, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    image = small.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    draw = ViewDraw(Box(8, 16, 64, 64), 16, Look())
+    assert torch.equal(cut(small, draw, 4), small[:, 2:18, 4:20])
+    assert (cut(image, draw).float() - cut(small, draw, 4)).abs().mean() < 20, "bicubic is no box filter"

@@ -1,26 +1,29 @@
-"""Batches for training and validation. Which images a step sees is a pure function of (seed, step)."""
+"""Batches for training and validation; how they look is a pure function of (seed, step), whoever loads them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from tagseg.config import Config
+from tagseg.data.augment import Looks, augment
 from tagseg.data.dataset import Sample, TaggedImages
-from tagseg.data.images import read_image
+from tagseg.data.images import image_size, read_image
+from tagseg.data.keys import Key, StepKeys
+from tagseg.data.looks import Look, apply_look
 from tagseg.data.seeds import seed_of
-from tagseg.data.views import Views
+from tagseg.data.views import ViewDraw, Views, cut, reduction
 
-Key = tuple[int, int]
-"""(epoch, sample index): what a training sample is drawn from."""
+JPEG = (".jpg", ".jpeg")
+"""Endings of files that may be decoded at a reduced size."""
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Batch:
         view2: (B, 3, H, W) uint8, second random view.
         local: (B, L, 3, s, s) uint8 local crops; L is 0 unless asked for.
         tags: (B, K) float32, 0 or 1.
-        mask_seeds: (B,) int64, what each image's random mask blocks are drawn from.
+        mask_seeds: (B,) int64, what each image's random mask blocks and its stochastic depth are drawn from.
     """
 
     view1: Tensor
@@ -43,7 +46,37 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """Page-locked copies, for faster transfer to a GPU."""
-        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return type(self)(**{name: v.pin_memory() if isinstance(v, Tensor) else v for name, v in values})
+
+    def depth_seeds(self, view: int) -> list[int]:
+        """What the stochastic depth of each image's view is drawn from; any number tells views apart."""
+        return [seed_of(seed, view) for seed in self.mask_seeds.tolist()]
+
+    def augmented(self) -> Batch:
+        """The batch to train on: itself, its views are final. To be called on the device that trains."""
+        return self
+
+
+@dataclass
+class CroppedBatch(Batch):
+    """B images whose views are cut out, and not yet mirrored, jittered, blurred or solarised.
+
+    Attributes:
+        looks: what is still to be done: to every view 1, then to every view 2, then to the local crops, image by image.
+    """
+
+    looks: Looks
+
+    def augmented(self) -> Batch:
+        """The batch to train on, computed on the device of the views."""
+        count, crops = self.local.shape[:2]
+        views = augment(torch.cat((self.view1, self.view2)), self.looks.part(0, 2 * count))
+        local = self.local
+        if crops:
+            looks = self.looks.part(2 * count, (2 + crops) * count)
+            local = augment(local.flatten(0, 1), looks).unflatten(0, (count, crops))
+        return Batch(views[:count], views[count:], local, self.tags, self.mask_seeds)
 
 
 @dataclass
@@ -61,47 +94,11 @@ class ScoreBatch:
     masks: list[Tensor]
 
 
-class StepKeys(Sampler[list[Key]]):
-    """The keys of each step's images, for ever.
-
-    Positions count through the epochs; each epoch is a permutation drawn from (seed, epoch). A process takes its own
-    part of every global batch, so that the images of a step do not depend on the number of processes.
-
-    Args:
-        samples: number of images.
-        batch: images of a step over all processes and accumulated parts.
-        seed: of the permutations.
-        first: global batch to begin with (a resumed run skips what it has seen).
-        part: which part of a batch this process takes, and of how many.
-        accumulate: a process's part of a batch is again split into so many.
-    """
-
-    def __init__(
-        self, samples: int, batch: int, seed: int, first: int = 0, part: tuple[int, int] = (0, 1), accumulate: int = 1
-    ) -> None:
-        self.samples, self.batch, self.seed, self.first = samples, batch, seed, first
-        self.part, self.accumulate = part, accumulate
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        """Yield the keys of one batch after the other."""
-        rank, world = self.part
-        own = self.batch // world
-        step, epoch, order = self.first, -1, np.arange(self.samples)
-        while True:
-            keys = []
-            for position in range(step * self.batch, (step + 1) * self.batch):
-                if position // self.samples != epoch:
-                    epoch = position // self.samples
-                    order = np.random.default_rng(seed_of(self.seed, epoch)).permutation(self.samples)
-                keys.append((epoch, int(order[position % self.samples])))
-            mine = keys[rank * own : (rank + 1) * own]
-            size = own // self.accumulate
-            for start in range(0, own, size):
-                yield mine[start : start + size]
-            step += 1
+Item = tuple[tuple[Tensor, ...], list[Look]]
+"""The fields of one image's part of a ``Batch``, and the looks that its views still lack."""
 
 
-class TrainingViews(Dataset[tuple[Tensor, ...]]):
+class TrainingViews(Dataset[Item]):
     """Two views of an image, by key."""
 
     def __init__(self, images: TaggedImages, config: Config) -> None:
@@ -109,12 +106,29 @@ class TrainingViews(Dataset[tuple[Tensor, ...]]):
         self.views = Views(config.views)
         self.tags = torch.from_numpy(images.tag_matrix())
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, ...]:
-        """Views, local crops, tags and mask seed of one image."""
+    def __getitem__(self, key: Key) -> Item:
+        """Views, local crops, tags and mask seed of one image; looks where the device applies them."""
         epoch, index = key
-        image = to_tensor(read_image(self.images.samples[index].image))
-        views = self.views(image, self.seed, epoch, index)
-        return *views, self.tags[index], torch.tensor(seed_of(self.seed, epoch, index, 1))
+        draws, parts = self.parts(self.images.samples[index].image, self.seed, epoch, index)
+        looks = [draw.look for draw in draws]
+        if self.views.config.augment == "loader":
+            parts, looks = [apply_look(part, look) for part, look in zip(parts, looks, strict=True)], []
+        seed = torch.tensor(seed_of(self.seed, epoch, index, 1))
+        return (*self.views.stack(parts), self.tags[index], seed), looks
+
+    def parts(self, path: Path, *keys: int) -> tuple[list[ViewDraw], list[Tensor]]:
+        """What is drawn from an image, and those parts of it, (3, S, S) uint8, without their looks."""
+        if self.views.config.draft and path.suffix.lower() in JPEG:
+            size = image_size(path)
+            draws = self.views.draw(size, *keys)
+            reduced = reduction(draws)
+            image = to_tensor(read_image(path, reduced))
+            if image.shape[1:] == size:  # also an image of another format that is called .jpg
+                reduced = 1
+        else:
+            image, reduced = to_tensor(read_image(path)), 1
+            draws = self.views.draw((image.shape[1], image.shape[2]), *keys)
+        return draws, [cut(image, draw, reduced) for draw in draws]
 
 
 class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -131,7 +145,7 @@ class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """Image (3, S, S), tags (K,) and mask (H, W)."""
         sample = self.images.samples[index]
-        image = to_tensor(read_image(sample.image)).float().unsqueeze(0)
+        image = to_tensor(read_image(sample.image)).contiguous().float().unsqueeze(0)
         image = F.interpolate(image, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
         return image[0], self.tags[index], _mask(sample)
 
@@ -143,8 +157,8 @@ def _mask(sample: Sample) -> Tensor:
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) uint8 array → (3, H, W) uint8 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    """(H, W, 3) uint8 array → (3, H, W) uint8 tensor that shares its memory: copying a large photo takes long."""
+    return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def training_loader(
@@ -174,9 +188,15 @@ def score_loader(images: TaggedImages, config: Config, part: tuple[int, int] = (
     )
 
 
-def training_collate(items: list[tuple[Tensor, ...]]) -> Batch:
+def training_collate(items: list[Item]) -> Batch:
     """Stack training samples."""
-    return Batch(*(torch.stack(column) for column in zip(*items, strict=True)))
+    rows, looks = zip(*items, strict=True)
+    view1, view2, local, tags, mask_seeds = (torch.stack(column) for column in zip(*rows, strict=True))
+    if not looks[0]:
+        return Batch(view1, view2, local, tags, mask_seeds)
+    first, second, *crops = zip(*looks, strict=True)
+    by_image = [look for image in zip(*crops, strict=True) for look in image]
+    return CroppedBatch(view1, view2, local, tags, mask_seeds, Looks.of([*first, *second, *by_image]))
 
 
 def score_collate(items: list[tuple[Tensor, Tensor, Tensor]]) -> ScoreBatch:

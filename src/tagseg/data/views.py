@@ -1,14 +1,53 @@
-"""Image → two random views and, if wanted, small local crops (METHOD §5.1)."""
+"""Image → two random views and, if wanted, small local crops (METHOD §5.1): drawn first, then cut out."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional as F
 
 from tagseg.config import ViewConfig
+from tagseg.data.looks import Look, LookDraws, apply_look
 from tagseg.data.seeds import seeded
+
+REDUCTIONS = (8, 4, 2)
+"""What a JPEG decoder can divide an image's sides by, most first."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Part of an image, in its pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def reduced(self, by: int) -> Box:
+        """The same part of the image divided by an integer.
+
+        Each edge goes to the nearest pixel's edge, so none moves by more than half a pixel of the reduced image.
+        """
+        top, left = _nearest(self.top, by), _nearest(self.left, by)
+        bottom, right = _nearest(self.top + self.height, by), _nearest(self.left + self.width, by)
+        return Box(top, left, bottom - top, right - left)
+
+
+def _nearest(edge: int, by: int) -> int:
+    return (edge + by // 2) // by
+
+
+@dataclass(frozen=True)
+class ViewDraw:
+    """One view of an image: which part of it, resized to which side in pixels, and how that looks."""
+
+    box: Box
+    side: int
+    look: Look
 
 
 class Views:
@@ -19,34 +58,53 @@ class Views:
 
     def __init__(self, config: ViewConfig) -> None:
         self.config = config
-        self.view = _augmentation(config, config.size, config.scale)
-        self.local = _augmentation(config, config.local_size, config.local_scale)
+        self.view = v2.RandomResizedCrop(config.size, config.scale)
+        self.local = v2.RandomResizedCrop(config.local_size, config.local_scale)
+        self.looks = LookDraws(config)
 
     def __call__(
         self, image: UInt8[Tensor, "3 H W"], *keys: int
     ) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "3 S S"], UInt8[Tensor, "L 3 s s"]]:
-        """Two views of side S and L local crops of side s.
+        """Two views of side S and L local crops of side s, each with its look.
 
         Args:
             image: 0 to 255.
             keys: e.g. (seed, epoch, sample index).
         """
+        draws = self.draw((image.shape[1], image.shape[2]), *keys)
+        return self.stack([apply_look(cut(image, draw), draw.look) for draw in draws])
+
+    def draw(self, size: tuple[int, int], *keys: int) -> list[ViewDraw]:
+        """What the two views and then the L local crops are, for an image of this height and width."""
+        transforms = [self.view, self.view] + [self.local] * self.config.local_crops
+        image = torch.empty((3, *size), dtype=torch.uint8, device="meta")  # torchvision asks it for its size only
         with seeded(*keys):
-            first, second = self.view(image), self.view(image)
-            crops = [self.local(image) for _ in range(self.config.local_crops)]
+            return [
+                ViewDraw(Box(**transform.make_params([image])), transform.size[0], self.looks.draw())
+                for transform in transforms
+            ]
+
+    def stack(
+        self, views: list[Tensor]
+    ) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "3 S S"], UInt8[Tensor, "L 3 s s"]]:
+        """The views of one image in the order of its draws, the local crops as one tensor."""
+        first, second, *local = views
         side = self.config.local_size
-        return first, second, torch.stack(crops) if crops else image.new_zeros((0, 3, side, side))
+        return first, second, torch.stack(local) if local else first.new_zeros((0, 3, side, side))
 
 
-def _augmentation(config: ViewConfig, size: int, scale: tuple[float, float]) -> v2.Compose:
-    brightness, contrast, saturation, hue = config.jitter
-    steps: list[torch.nn.Module] = [
-        v2.RandomResizedCrop(size, scale=scale, interpolation=InterpolationMode.BICUBIC, antialias=True),
-        v2.RandomHorizontalFlip(config.flip),
-        v2.RandomApply([v2.ColorJitter(brightness, contrast, saturation, hue)], p=config.jitter_probability),
-    ]
-    if config.blur_probability:
-        steps.append(v2.RandomApply([v2.GaussianBlur(9, (0.1, 2.0))], p=config.blur_probability))
-    if config.solarise_probability:
-        steps.append(v2.RandomSolarize(128, p=config.solarise_probability))
-    return v2.Compose(steps)
+def reduction(draws: list[ViewDraw]) -> int:
+    """By how much an image may be divided (1, 2, 4 or 8) such that no view of it has to be enlarged for that."""
+    for by in REDUCTIONS:
+        boxes = [(draw.box.reduced(by), draw.side) for draw in draws]
+        if all(min(box.height, box.width) >= side for box, side in boxes):
+            return by
+    return 1
+
+
+def cut(image: UInt8[Tensor, "3 H W"], draw: ViewDraw, reduced: int = 1) -> UInt8[Tensor, "3 S S"]:
+    """The drawn part of an image whose sides were divided by ``reduced``, at the view's side, yet without its look."""
+    box = draw.box.reduced(reduced)
+    part = image[:, box.top : box.top + box.height, box.left : box.left + box.width]
+    # contiguous: a later mean sums in the same order whatever the layout of the image
+    return F.resize(part, [draw.side, draw.side], InterpolationMode.BICUBIC, antialias=True).contiguous()
