@@ -174,6 +174,24 @@ def test_train_predict_and_evaluate(capsys, tagged_folder, tmp_path):
     assert "crf_settings.iterations is -1, expected 0 or more" in line
 
 
+def test_fast_paths_can_be_chosen_and_turned_off(capsys, tagged_folder, tmp_path):
+    save_network(tiny_network(), tmp_path / "net.safetensors")
+    network, images, out = str(tmp_path / "net.safetensors"), str(tagged_folder / "images"), str(tmp_path / "out")
+    plain = ["--batch", "1", "--read_ahead", "false", "--precision", "32"]
+    fast = ["--batch", "4", "--precision", "bf16"]
+    for settings in ([*plain, "--writers", "0"], [*fast, "--writers", "3"]):
+        assert main(["predict", network, images, "--output", out, *settings]) == 0
+    for settings in (plain, fast):
+        assert main(["evaluate", network, "--data.root", str(tagged_folder), "--scales", "[1.0]", *settings]) == 0
+        table = capsys.readouterr().out
+        assert f"precision: {settings[-1]}" in table
+        assert f"batch: {settings[1]}" in table
+    for verb in ("predict", "evaluate"):
+        line = error_of(capsys, verb, network, *([images] if verb == "predict" else []), "--precision", "16")
+        assert "precision" in line
+        assert "'32', 'bf16'" in line
+
+
 @pytest.mark.parametrize(
     ("given", "understood"),
     [

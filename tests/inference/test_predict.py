@@ -12,7 +12,7 @@ from tagseg.config import CrfConfig
 from tagseg.data.images import read_image
 from tagseg.data.palette import palette
 from tagseg.errors import TagsegError
-from tagseg.inference import label, look
+from tagseg.inference import label, label_maps
 from tagseg.inference.predict import class_shares, name_outputs, predict
 from tagseg.inference.segment import multi_scale_logits, to_input
 from tagseg.model.checkpoint import save_network
@@ -189,8 +189,8 @@ def test_a_crf_changes_masks_and_leaves_scores(network, photos, tmp_path):
 
 def test_a_crf_sees_large_photos_shrunk(network, tmp_path, monkeypatch):
     seen = []
-    real = look.crf_marginals
-    monkeypatch.setattr(look, "crf_marginals", lambda p, i, c: seen.extend(x.shape for x in i) or real(p, i, c))
+    real = label_maps.crf_marginals
+    monkeypatch.setattr(label_maps, "crf_marginals", lambda p, i, c: seen.extend(x.shape for x in i) or real(p, i, c))
     Image.fromarray(photo(50, 200)).save(tmp_path / "wide.png")
     (done,) = predict(network, tmp_path / "wide.png", tmp_path / "out", crf=True, max_side=80, quiet=True)
     assert seen == [(20, 80, 3)]
@@ -199,8 +199,8 @@ def test_a_crf_sees_large_photos_shrunk(network, tmp_path, monkeypatch):
 
 def test_a_crf_labels_as_many_photos_at_once_as_there_are_threads(network, photos, tmp_path, monkeypatch):
     sizes = []
-    real = label.crf_label_maps
-    monkeypatch.setattr(label, "crf_label_maps", lambda looks, *rest: sizes.append(len(looks)) or real(looks, *rest))
+    real = label.label_maps
+    monkeypatch.setattr(label, "label_maps", lambda looks, *rest: sizes.append(len(looks)) or real(looks, *rest))
     torch.set_num_threads(3)
     try:
         several = predict(network, photos, tmp_path / "several", crf=True, quiet=True, overlays=False)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
+import torch
 from jaxtyping import UInt8
 from numpy import ndarray
+from torch import Tensor
 from tqdm import tqdm
 
 from tagseg.config import PUBLISHED_CRF, CamConfig, CrfConfig, DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
-from tagseg.data.images import read_image
 from tagseg.data.palette import label_names
 from tagseg.data.sources import load
 from tagseg.errors import TagsegError, list_some
+from tagseg.inference.batches import Batches, Photo, Sizes
 from tagseg.inference.evaluation import Evaluation
-from tagseg.inference.look import crf_label_maps, in_parts, look, photos_at_once
+from tagseg.inference.label import Labeller
+from tagseg.inference.label_maps import Wanted
+from tagseg.inference.look import View
 from tagseg.inference.metrics import SegmentationScore
+from tagseg.inference.precision import Precision, computing
 from tagseg.inference.predict import open_network
 from tagseg.inference.segment import (
     MAX_SIDE,
     SCALES,
     Sizing,
     cam_label_map,
-    check_scales,
     resize,
     to_input,
 )
@@ -51,6 +56,9 @@ def evaluate(
     crf: bool = False,
     crf_settings: CrfConfig = PUBLISHED_CRF,
     limit: int = 0,
+    precision: Precision = "32",
+    batch: int = 0,
+    read_ahead: bool = True,
     device: str = "auto",
     output: str | Path | None = None,
     quiet: bool = False,
@@ -72,6 +80,9 @@ def evaluate(
         crf: segmentation only: score it after a dense CRF as well (METHOD §9); both scores are told.
         crf_settings: the CRF's kernels.
         limit: score only the first so many images; 0: all.
+        precision: as in ``predict``.
+        batch: as in ``predict``.
+        read_ahead: as in ``predict``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         output: folder for ``evaluation.json`` and ``confusion_matrix.csv``; default: none are written.
         quiet: neither progress bar nor table.
@@ -85,21 +96,20 @@ def evaluate(
         raise TagsegError(f"limit is {limit}, expected a number of images, or 0 for all")
     if crf and what != "segmentation":
         raise TagsegError(f"crf is for the segmentation and what is {what!r}: leave out one of the two")
-    settings = crf_settings if crf else None
     scales = scales or (SCALES if what == "segmentation" else CamConfig().scales)
-    check_scales(scales)
-    view = _View(what, scales, mirror or what != "segmentation", Sizing(size, max_side), background_threshold, settings)
+    view = View(scales, mirror or what != "segmentation", Sizing(size, max_side), precision)
+    how = _How(what, view, Batches(batch, read_ahead), background_threshold, crf_settings if crf else None)
     network = open_network(model, device)
     every = load(data, data.val_split if split is None else split, masks=True)
     images = _with_masks(every, network.classes, limit)
     score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
     with tqdm(total=len(images), desc=f"evaluate {what}", unit="image", disable=True if quiet else None) as bar:
-        for part in in_parts(images.samples, photos_at_once(network, crf)):
-            for sample, (plain, refined) in zip(part, view.label(network, part), strict=True):
-                _count(score, sample, plain)
-                if refined is not None:
-                    _count(crf_score, sample, refined)
-                bar.update()
+        for sample, plain, refined in how.label(network, images.samples):
+            truth = _truth(sample, plain.shape)
+            _count(score, sample, plain, truth)
+            if refined is not None:
+                _count(crf_score, sample, refined, truth)
+            bar.update()
     if not score.matrix.any():
         raise TagsegError(
             f"{every.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
@@ -112,7 +122,7 @@ def evaluate(
         "classes with background": score.classes,
         "ignored label": IGNORE,
         "mean IoU over": "classes present in the truth",
-        **view.protocol(images.tags_from),
+        **how.protocol(images.tags_from),
     }
     refined_scores = (crf_score.compute(), crf_score.matrix.numpy()) if crf else (None, None)
     names = label_names(images.classes)
@@ -125,44 +135,62 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _View:
-    """How a network looks at an image; the arguments of ``evaluate``."""
+class _How:
+    """How images are labelled; the arguments of ``evaluate``."""
 
     what: What
-    scales: tuple[float, ...]
-    mirror: bool
-    sizing: Sizing
+    view: View
+    batches: Batches
     background_threshold: float
     crf: CrfConfig | None
 
     def label(
         self, network: Network, samples: Sequence[Sample]
-    ) -> list[tuple[UInt8[ndarray, "_H _W"], UInt8[ndarray, "_H _W"] | None]]:
-        """Each sample's label map to be scored, and the one after the CRF, where one is asked for."""
-        if self.what != "segmentation":
-            return [(self._cam_labels(network, sample), None) for sample in samples]
-        looks = [look(network, read_image(sample.image), self.scales, self.mirror, self.sizing) for sample in samples]
-        refined = crf_label_maps(looks, self.sizing, self.crf) if self.crf else [None] * len(looks)
-        return [(seen.labels(), after) for seen, after in zip(looks, refined, strict=True)]
+    ) -> Iterator[tuple[Sample, UInt8[ndarray, "_H _W"], UInt8[ndarray, "_H _W"] | None]]:
+        """Each sample's label map to be scored, and the one after the CRF, where one is asked for; not in order."""
+        images = [sample.image for sample in samples]
+        if self.what == "segmentation":
+            for index, found in Labeller(self.view, Wanted(crf=self.crf), self.batches).label(network, images):
+                if isinstance(found, str):
+                    raise TagsegError(found)
+                assert found.plain is not None  # it is wanted
+                yield samples[index], found.plain, found.refined
+            return
+        device = next(network.parameters()).device
+        for index, seen in self.batches.each(
+            images, partial(self._cam_sizes, network), partial(self._cams, network), device
+        ):
+            if isinstance(seen, str):
+                raise TagsegError(seen)
+            cam, size = seen
+            yield samples[index], cam_label_map(cam, samples[index].tags, size, self.background_threshold), None
 
-    def _cam_labels(self, network: Network, sample: Sample) -> UInt8[ndarray, "H W"]:
-        photo = read_image(sample.image)
-        height, width = photo.shape[:2]
-        image = resize(to_input(network, photo), self.sizing.at(height, width, 1.0, network.patch_size))
-        cams = multi_scale_cam(network, image, self.scales)
-        cam = cams.final if self.what == "cam" else cams.auxiliary
-        return cam_label_map(cam[0], sample.tags, (height, width), self.background_threshold)
+    def _cam_sizes(self, network: Network, height: int, width: int) -> Sizes:
+        """CAMs are scaled from the input size at scale 1."""
+        scales = (1.0, *self.view.scales)
+        return tuple(self.view.sizing.at(height, width, scale, network.patch_size) for scale in scales)
+
+    def _cams(self, network: Network, photos: list[Photo]) -> list[tuple[Tensor, tuple[int, int]]]:
+        """Each photo's CAM (K, H, W) at the network's input size, and the photo's own height and width."""
+        sizes = [(photo.shape[0], photo.shape[1]) for photo in photos]
+        (side,) = {self._cam_sizes(network, *size)[0] for size in sizes}
+        images = torch.cat([resize(to_input(network, photo), side) for photo in photos])
+        with computing(network, self.view.precision):
+            cams = multi_scale_cam(network, images, self.view.scales)
+        return list(zip(cams.final if self.what == "cam" else cams.auxiliary, sizes, strict=True))
 
     def protocol(self, tags_from: str) -> dict[str, object]:
         """Everything of it that changes the numbers."""
         is_cam = self.what != "segmentation"
-        side, most = self.sizing.size, self.sizing.max_side
+        side, most = self.view.sizing.size, self.view.sizing.max_side
         return {
             "what": self.what,
             "tags used": f"yes, from {tags_from}" if is_cam else "no",
-            "scales": list(self.scales),
-            "mirror": self.mirror,
+            "scales": list(self.view.scales),
+            "mirror": self.view.mirror,
             "input size": f"{side} x {side} pixels" if side else f"native, longer side at most {most or 'any'}",
+            "precision": self.view.precision,
+            "batch": self.batches.batch or "auto",
             **({"background threshold": self.background_threshold} if is_cam else {}),
             **({"CRF": asdict(self.crf)} if self.crf else {}),
         }
@@ -190,13 +218,20 @@ def check_classes(known: tuple[str, ...], data: TaggedImages) -> None:
     raise TagsegError(f"{counts}; {difference}: score with the model's classes (data.classes)")
 
 
-def _count(score: SegmentationScore, sample: Sample, labels: UInt8[ndarray, "H W"]) -> None:
-    """Add one image; a message about it says which."""
+def _truth(sample: Sample, size: tuple[int, ...]) -> UInt8[ndarray, "_H _W"]:
+    """A sample's mask, which must be as large as its label map."""
     assert sample.mask is not None  # with_masks() left no other
     truth = sample.mask()
-    if truth.shape != labels.shape:
-        sizes = f"{truth.shape[1]} x {truth.shape[0]} pixels and its image {labels.shape[1]} x {labels.shape[0]}"
+    if truth.shape != size:
+        sizes = f"{truth.shape[1]} x {truth.shape[0]} pixels and its image {size[1]} x {size[0]}"
         raise TagsegError(f"the mask of {sample.name} has {sizes}, expected the same size")
+    return truth
+
+
+def _count(
+    score: SegmentationScore, sample: Sample, labels: UInt8[ndarray, "H W"], truth: UInt8[ndarray, "H W"]
+) -> None:
+    """Add one image; a message about it says which."""
     try:
         score.update(labels, truth)
     except TagsegError as error:

@@ -9,6 +9,8 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,13 @@ from tagseg.config import PUBLISHED_CRF, CrfConfig
 from tagseg.data.images import find_images
 from tagseg.errors import TagsegError, list_some
 from tagseg.inference import export
+from tagseg.inference.background import Background
+from tagseg.inference.batches import Batches
 from tagseg.inference.label import Labeller
-from tagseg.inference.look import in_parts, photos_at_once
-from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing, check_scales, pick_device
+from tagseg.inference.label_maps import Labelled, Wanted
+from tagseg.inference.look import View
+from tagseg.inference.precision import Precision
+from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing, pick_device
 from tagseg.model.checkpoint import load_network
 from tagseg.model.network import Network
 
@@ -59,6 +65,10 @@ def predict(
     scores: bool = False,
     crf: bool = False,
     crf_settings: CrfConfig = PUBLISHED_CRF,
+    precision: Precision = "32",
+    batch: int = 0,
+    read_ahead: bool = True,
+    writers: int = 2,
     device: str = "auto",
     quiet: bool = False,
 ) -> list[Prediction]:
@@ -83,6 +93,12 @@ def predict(
         crf: let a dense CRF move the labels to the edges of the photo (METHOD §9); it sees photos at most ``max_side``
             large.
         crf_settings: its kernels.
+        precision: ``32``, or ``bf16``: matrix products in bfloat16, faster where the processor has them; a few labels
+            differ.
+        batch: photos of equal input size that go through the network together; 1: each alone; 0: on a GPU as many as
+            fit a budget of pixels, on a CPU each alone.
+        read_ahead: read the next photos in the background.
+        writers: threads that draw and write files in the background; 0: none.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         quiet: no progress bar.
 
@@ -93,49 +109,46 @@ def predict(
         TagsegError: bad settings, no image, outputs that would overwrite inputs; or, after all others are done, images
             that could not be read.
     """
-    check_scales(scales)
-    labeller = Labeller(scales, mirror, Sizing(size, max_side), crf_settings if crf else None, scores)
+    view = View(scales, mirror, Sizing(size, max_side), precision)
+    wanted = Wanted(plain=not crf, crf=crf_settings if crf else None, scores=scores)
+    labeller = Labeller(view, wanted, Batches(batch, read_ahead))
+    writing: Background[tuple[int, Prediction]] = Background(writers)
     output = Path(output).expanduser()
     jobs = name_outputs(images, output)
     network = open_network(model, device)
-    done: list[Prediction] = []
-    failed: dict[Path, str] = {}
+    write = partial(_write, output, network.classes, overlays)
+    failed: dict[int, str] = {}
     bar = tqdm(total=len(jobs), desc="predict", unit="image", disable=True if quiet else None)
     try:
-        for part in in_parts(jobs, photos_at_once(network, crf)):
-            labelled = labeller.label(network, [image for image, _ in part])
-            for (image, name), found in zip(part, labelled, strict=True):
+        with writing:
+            for index, found in labeller.label(network, [image for image, _ in jobs]):
                 bar.update()
                 if isinstance(found, str):
-                    failed[image] = found
-                    continue
-                if found.scores is not None:
-                    export.save_scores(_target(output, "scores", name), found.scores, network.classes)
-                mask = _save_mask(output, name, found.photo, found.labels, network.classes, overlays)
-                done.append(Prediction(image, name, mask, class_shares(found.labels, network.classes)))
+                    failed[index] = found
+                else:
+                    writing.add(partial(write, index, *jobs[index], found))
     finally:  # also when interrupted: the tables describe the masks that are there
         bar.close()
+        done = [prediction for _, prediction in sorted(writing.done(), key=itemgetter(0))]
         if done:
             _save_tables(output, done, network.classes)
     if failed:
-        raise TagsegError(_failure(failed, len(jobs)))
+        raise TagsegError(_failure({jobs[index][0]: failed[index] for index in sorted(failed)}, len(jobs)))
     return done
 
 
-def _save_mask(
-    output: Path,
-    name: str,
-    photo: UInt8[ndarray, "H W 3"],
-    labels: UInt8[ndarray, "H W"],
-    classes: tuple[str, ...],
-    overlay: bool,
-) -> Path:
-    """Write an image's overlay, if wanted, and its mask; return the mask's path."""
+def _write(
+    output: Path, classes: tuple[str, ...], overlay: bool, index: int, image: Path, name: str, found: Labelled
+) -> tuple[int, Prediction]:
+    """Write an image's files, its mask last: where there is a mask, all is there. No torch: it may be in a thread."""
+    labels = found.labels
+    if found.scores is not None:
+        export.save_scores(_target(output, "scores", name), found.scores, classes)
     if overlay:
-        export.save_picture(_target(output, "overlays", name), export.draw_overlay(photo, labels, classes))
+        export.save_picture(_target(output, "overlays", name), export.draw_overlay(found.photo, labels, classes))
     mask = _target(output, "masks", name)
     export.save_mask(mask, labels)
-    return mask
+    return index, Prediction(image, name, mask, class_shares(labels, classes))
 
 
 def open_network(model: str | Path | Network, device: str) -> Network:

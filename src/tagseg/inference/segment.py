@@ -6,6 +6,7 @@ many classes needs a few planes of memory and not one per class.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from tagseg.errors import TagsegError
+from tagseg.inference.precision import Precision, computing
 from tagseg.model.network import Network
 from tagseg.pseudo.labels import cam_to_score
 
@@ -98,15 +100,36 @@ def scale_logits(
         mirror: also look at the mirror image.
         sizing: the image's size at scale 1.
     """
+    return batch_logits(network, [image], scales, mirror, sizing)[0]
+
+
+@torch.inference_mode()
+def batch_logits(
+    network: Network,
+    images: Iterable[Float[Tensor, "1 3 _H _W"]],
+    scales: tuple[float, ...] = SCALES,
+    mirror: bool = True,
+    sizing: Sizing = NATIVE,
+    precision: Precision = "32",
+) -> list[list[Float[Tensor, "C _h _w"]]]:
+    """As ``scale_logits`` for several images whose size at each scale is the same, in one pass a scale; float32."""
     check_scales(scales)
-    grids = []
-    for scale in scales:
-        size = sizing.at(image.shape[2], image.shape[3], scale, network.patch_size)
-        views = resize(image, size)
+
+    def at_scales(image: Float[Tensor, "1 3 H W"]) -> list[Float[Tensor, "1 3 _H _W"]]:
+        sizes = (sizing.at(image.shape[2], image.shape[3], scale, network.patch_size) for scale in scales)
+        return [resize(image, size) for size in sizes]
+
+    views = [at_scales(image) for image in images]  # not the images themselves: a photo can be very large
+    grids: list[list[Tensor]] = [[] for _ in views]
+    for same in zip(*views, strict=True):
+        together = torch.cat([*same, *(view.flip(-1) for view in same)] if mirror else same)
+        with computing(network, precision):
+            logits = network.segment_logits(together)
+        logits = logits.float()
         if mirror:
-            views = torch.cat([views, views.flip(-1)])
-        logits = network.segment_logits(views).float()
-        grids.append(logits[0] + logits[1].flip(-1) if mirror else logits[0])
+            logits = logits[: len(same)] + logits[len(same) :].flip(-1)
+        for seen, grid in zip(grids, logits, strict=True):
+            seen.append(grid)
     return grids
 
 
@@ -130,14 +153,29 @@ def multi_scale_logits(
     return merge_scales(scale_logits(network, image, scales, mirror, sizing), (image.shape[2], image.shape[3]))
 
 
+def most_likely(logits: Float[Tensor, "C H W"]) -> UInt8[ndarray, "H W"]:
+    """Each pixel's class, 0 to C-1: the argmax; at a tie the lower label.
+
+    Raises:
+        TagsegError: more classes than 8 bits hold beside the ignored label.
+    """
+    check_classes_fit(logits.shape[0])
+    return logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+
+
+def check_classes_fit(classes: int) -> None:
+    """Raise ``TagsegError`` where there are more than 255: a label is a byte, and 255 is the ignored one."""
+    if classes > 255:
+        raise TagsegError(f"cannot write {classes} classes as 8-bit labels, expected at most 255 with the background")
+
+
 @torch.inference_mode()
 def label_map(
     grids: list[Float[Tensor, "C _h _w"]], size: tuple[int, int], values_at_once: int = _VALUES_AT_ONCE
 ) -> UInt8[ndarray, "H W"]:
     """Each pixel's class, 0 to C-1: the argmax of ``merge_scales``, without holding every class's plane at once."""
     classes = grids[0].shape[0]
-    if classes > 255:
-        raise TagsegError(f"cannot write {classes} classes as 8-bit labels, expected at most 255 with the background")
+    check_classes_fit(classes)
     step = max(1, values_at_once // (size[0] * size[1]))
     best, labels = merge_scales([grid[:step] for grid in grids], size).max(dim=0)
     labels = labels.to(torch.uint8)

@@ -1,0 +1,31 @@
+"""A photo that cannot be read, or does not fit into memory, is told of and does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from tagseg.errors import TagsegError
+
+T = TypeVar("T")
+
+
+def attempt(work: Callable[[], T], image: Path) -> T | str:
+    """The result of work on an image, or in one line what is wrong with the image."""
+    try:
+        return work()
+    except TagsegError as error:
+        return str(error) if str(image) in str(error) else f"{image}: {error}"
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return f"{image} does not fit into memory: lower max_side or size"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """On the CPU, PyTorch raises a plain ``RuntimeError`` that only its text tells apart."""
+    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error) or "not enough memory" in str(error)
