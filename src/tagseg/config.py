@@ -100,6 +100,10 @@ class ViewConfig:
         local_crops: number of additional small crops for L_cer.
         local_size: side of a local crop in pixels.
         local_scale: share of the area that a local crop covers, least and most.
+        draft: decode a large JPEG at 1/2, 1/4 or 1/8 of its size where no view needs more. The views are the same parts
+            of the image within about a pixel of the reduced one; their pixels differ a little.
+        augment: where views are mirrored, jittered, blurred and solarised: by the ``loader``'s processes, or by the
+            ``device`` that trains, for all images of a batch together. The draws are the same.
     """
 
     size: int = 448
@@ -112,6 +116,8 @@ class ViewConfig:
     local_crops: int = 0
     local_size: int = 96
     local_scale: tuple[float, float] = (0.05, 0.32)
+    draft: bool = True
+    augment: Literal["loader", "device"] = "loader"
 
     def __post_init__(self) -> None:
         _check(self.size > 0, "views.size", self.size, "a positive number of pixels")
@@ -119,6 +125,7 @@ class ViewConfig:
         for name in ("flip", "jitter_probability", "blur_probability", "solarise_probability"):
             _check_share(f"views.{name}", getattr(self, name))
         _check(self.local_crops >= 0, "views.local_crops", self.local_crops, "0 or more")
+        _check(self.augment in ("loader", "device"), "views.augment", self.augment, "loader or device")
 
 
 @dataclass(frozen=True)
@@ -359,6 +366,26 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True)
+class SpeedConfig:
+    """How a step is computed, never what (docs/speed.md). Precision and accumulation are in ``run``.
+
+    Attributes:
+        step: ``fast``, or ``plain``: METHOD §5 word for word, nothing shared and nothing skipped, to compare with.
+        compile: compile the encoder's blocks with ``torch.compile``; the first steps then take minutes. Needs a C++
+            compiler on a CPU.
+        checkpoint: keep nothing inside the encoder's blocks for the backward pass but compute it again: less memory,
+            a longer step.
+    """
+
+    step: Literal["fast", "plain"] = "fast"
+    compile: bool = False
+    checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.step in ("fast", "plain"), "speed.step", self.step, "fast or plain")
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where the images, tags and (for scoring) masks are (``data/sources.py``).
 
@@ -452,6 +479,7 @@ class Config:
     losses: LossConfig = field(default_factory=LossConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +11,11 @@ from timm.layers import Mlp
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from tagseg.config import NetworkConfig
 from tagseg.errors import TagsegError
+from tagseg.model.depth import StochasticDepth, draw_kept, take_over
 
 
 @dataclass
@@ -20,18 +23,30 @@ class Features:
     """What the encoder makes of B images.
 
     Attributes:
-        token: (B, D) global token, normalised.
         patches: (B, D, h, w) final map, normalised.
         auxiliary: (B, D, h, w) output of the auxiliary block, not normalised.
+        tokens: (B, N, D) final patch tokens, not normalised.
+        aggregate: from these to the global token, (B, N, D) → (B, D).
     """
 
-    token: Tensor
     patches: Tensor
     auxiliary: Tensor
+    tokens: Tensor
+    aggregate: Callable[[Tensor], Tensor]
+
+    @property
+    def token(self) -> Float[Tensor, "B D"]:
+        """Global token, normalised; computed when it is read, which few images need."""
+        return self.aggregate(self.tokens)
+
+    @property
+    def patch_list(self) -> Float[Tensor, "B N D"]:
+        """The final map as a list of patches."""
+        return self.patches.flatten(2).transpose(1, 2)
 
     def __getitem__(self, images: slice) -> Features:
         """The features of some of the images."""
-        return Features(self.token[images], self.patches[images], self.auxiliary[images])
+        return Features(self.patches[images], self.auxiliary[images], self.tokens[images], self.aggregate)
 
 
 class CrossAttentionBlock(nn.Module):
@@ -76,6 +91,11 @@ class Encoder(nn.Module):
     Args:
         vit: the timm model whose pretrained parts are taken over; its classification head is not.
         config: auxiliary layer and aggregation.
+
+    Attributes:
+        checkpointing: forget what is inside the blocks after the forward pass and compute it again in the backward
+            pass: a third more time for a fraction of the memory.
+        packed_block: what runs a block over inputs of several sizes, if not ``packed.run_block`` itself.
     """
 
     def __init__(self, vit: VisionTransformer, config: NetworkConfig) -> None:
@@ -90,6 +110,9 @@ class Encoder(nn.Module):
         self._take_tokens_and_positions(vit)
         self.norm_pre = vit.norm_pre
         self.blocks = vit.blocks
+        self.checkpointing = False
+        self.packed_block: Callable[..., Tensor] | None = None
+        self.depths: list[list[StochasticDepth]] = [take_over(block) for block in self.blocks]
         self.norm = next(
             (n for n in (vit.norm, vit.fc_norm) if isinstance(n, nn.Module) and not isinstance(n, nn.Identity)),
             nn.LayerNorm(self.width, eps=1e-6),
@@ -148,27 +171,62 @@ class Encoder(nn.Module):
             tokens = torch.where(mask.flatten(1).unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         return tokens + self.positions_for(h, w), (h, w)
 
-    def _run(self, images: Tensor, mask: Tensor | None, last: int) -> tuple[Tensor, Tensor, tuple[int, int]]:
-        """Tokens after block ``last`` and after the auxiliary block, both (B, N, D), and the patch grid."""
+    def first_tokens(
+        self, images: Float[Tensor, "B 3 H W"], mask: Bool[Tensor, "B h w"] | None = None
+    ) -> tuple[Float[Tensor, "B _T D"], tuple[int, int]]:
+        """What enters the first block: register tokens, where there are any, then the patches; and the patch grid."""
         tokens, grid = self.embed(images, mask)
-        registers = 0
         if self.register_tokens is not None:
-            registers = self.register_tokens.shape[1]
             tokens = torch.cat([self.register_tokens.expand(len(tokens), -1, -1), tokens], dim=1)
-        tokens = self.norm_pre(tokens)
+        return self.norm_pre(tokens), grid
+
+    @property
+    def registers(self) -> int:
+        """Number of register tokens, which stand before the patches."""
+        return 0 if self.register_tokens is None else self.register_tokens.shape[1]
+
+    def _run(
+        self, images: Tensor, mask: Tensor | None, last: int, seeds: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Tokens after block ``last`` and after the auxiliary block, both (B, N, D), and the patch grid."""
+        tokens, grid = self.first_tokens(images, mask)
+        kept = None if seeds is None or not self.training else draw_kept(self.depths, seeds).to(tokens.device)
         auxiliary = tokens
         for index in range(last + 1):
-            tokens = self.blocks[index](tokens)
+            tokens = self._block(index, tokens, kept)
             if index == self.aux_index:
                 auxiliary = tokens
-        return tokens[:, registers:], auxiliary[:, registers:], grid
+        return tokens[:, self.registers :], auxiliary[:, self.registers :], grid
 
-    def forward(self, images: Float[Tensor, "B 3 H W"], mask: Bool[Tensor, "B h w"] | None = None) -> Features:
-        """Encode normalised images; H and W are multiples of the patch, True in ``mask`` hides a patch."""
-        tokens, auxiliary, grid = self._run(images, mask, len(self.blocks) - 1)
-        token = self._aggregate(tokens)
-        normed = self.norm(torch.cat([token, tokens], dim=1))
-        return Features(normed[:, 0], _to_map(normed[:, 1:], grid), _to_map(auxiliary, grid))
+    def _block(self, index: int, tokens: Tensor, kept: Tensor | None) -> Tensor:
+        """One block; its stochastic depth is told what to keep in here, as a checkpoint calls it a second time."""
+
+        def run(x: Tensor) -> Tensor:
+            for place, depth in enumerate(self.depths[index]):
+                depth.kept = None if kept is None else kept[index, place]
+            return self.blocks[index](x)
+
+        if self.checkpointing and torch.is_grad_enabled():
+            result: Tensor = checkpoint(run, tokens, use_reentrant=False)
+            return result
+        return run(tokens)
+
+    def forward(
+        self,
+        images: Float[Tensor, "B 3 H W"],
+        mask: Bool[Tensor, "B h w"] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> Features:
+        """Encode images.
+
+        Args:
+            images: normalised; H and W are multiples of the patch.
+            mask: True hides a patch.
+            seeds: one an image, from which its stochastic depth is drawn; without them it is drawn from PyTorch's
+                generator.
+        """
+        tokens, auxiliary, grid = self._run(images, mask, len(self.blocks) - 1, seeds)
+        return Features(_to_map(self.norm(tokens), grid), _to_map(auxiliary, grid), tokens, self.aggregate)
 
     def auxiliary(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
         """Only the auxiliary map: stops at its block."""
@@ -179,6 +237,10 @@ class Encoder(nn.Module):
         """Only the final map, without the global token: what prediction needs."""
         tokens, _, grid = self._run(images, None, len(self.blocks) - 1)
         return _to_map(self.norm(tokens), grid)
+
+    def aggregate(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
+        """Global token, normalised, of the final patch tokens."""
+        return self.norm(self._aggregate(tokens))[:, 0]
 
     def _aggregate(self, tokens: Tensor) -> Tensor:
         if self.pooling == "average":

@@ -35,8 +35,8 @@ class Prototypes(nn.Module):
         self.direction = nn.Parameter(torch.empty(prototypes, width))
         nn.init.trunc_normal_(self.direction, std=0.02)
 
-    def forward(self, x: Float[Tensor, "M E"]) -> Float[Tensor, "M P"]:
-        """Project M unit vectors on P unit directions."""
+    def forward(self, x: Float[Tensor, "*n E"]) -> Float[Tensor, "*n P"]:
+        """Project vectors of E entries on P unit directions."""
         return F.linear(x, F.normalize(self.direction, dim=1))
 
 
@@ -54,6 +54,11 @@ class Projector(nn.Module):
                 nn.init.zeros_(layer.bias)
         self.prototypes = Prototypes(bottleneck, prototypes)
 
-    def forward(self, tokens: Float[Tensor, "M D"]) -> Float[Tensor, "M P"]:
-        """Project M tokens."""
-        return self.prototypes(F.normalize(self.mlp(tokens), dim=-1))
+    def forward(self, tokens: Float[Tensor, "*n D"]) -> Float[Tensor, "*n P"]:
+        """Project tokens."""
+        projected: Tensor = self.prototypes(self.embed(tokens))
+        return projected
+
+    def embed(self, tokens: Float[Tensor, "*n D"]) -> Float[Tensor, "*n E"]:
+        """Unit vectors before the prototypes. Those are linear: the mean projection is the projection of the mean."""
+        return F.normalize(self.mlp(tokens), dim=-1)

@@ -90,7 +90,7 @@ class Network(nn.Module):
         """Only the decoder's logits: what prediction needs."""
         return self.decoder(self.encoder.patch_map(images))
 
-    def project(self, tokens: Float[Tensor, "M D"]) -> Float[Tensor, "M P"]:
+    def project(self, tokens: Float[Tensor, "*n D"]) -> Float[Tensor, "*n P"]:
         """Projection of global or patch tokens."""
         return self.projector(tokens)
 

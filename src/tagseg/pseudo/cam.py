@@ -1,18 +1,27 @@
-"""Multi-scale class activation maps (METHOD §2)."""
+"""Multi-scale class activation maps (METHOD §2). ``cam_plain`` is the same without any of the shortcuts here.
+
+All scales and mirrors of some images go through the encoder together; only the classes asked for get a map; the
+auxiliary CAM alone runs no block behind its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tagseg.model.cores import on_each_core
 from tagseg.model.network import Network
+from tagseg.model.packed import Group, encode_packed
 from tagseg.pseudo.present import Present, present_classes
+
+TOKENS_AT_ONCE = {"cpu": 1_500, "cuda": 65_536}
+"""Most tokens that go through the encoder together. CPU: more do not fit its caches; GPU: not measured."""
 
 
 @dataclass
@@ -44,7 +53,10 @@ def multi_scale_cam(
         scales: factors of the images' size.
         tags: 0 or 1; if given, only present classes are computed and absent ones are 0, at a fraction of the cost.
     """
-    return Cams(*_sum_over_scales(network, images, scales, tags, network.cams))
+    count = len(network.classes)
+    present = present_classes(images.new_ones(len(images), count) if tags is None else tags)
+    cams = present_cam(network, images, scales, present)
+    return Cams(present.scatter(cams.final, count), present.scatter(cams.auxiliary, count))
 
 
 def multi_scale_aux_cam(
@@ -53,8 +65,21 @@ def multi_scale_aux_cam(
     scales: Sequence[float],
     tags: Float[Tensor, "B K"] | None = None,
 ) -> Float[Tensor, "B K H W"]:
-    """Only the auxiliary CAM, for the partition of view 2: runs no layer behind the auxiliary one."""
-    (auxiliary,) = _sum_over_scales(network, images, scales, tags, lambda x: (network.aux_cam(x),))
+    """Only the auxiliary CAM: runs no layer behind the auxiliary one."""
+    present = present_classes(images.new_ones(len(images), len(network.classes)) if tags is None else tags)
+    return present.scatter(present_aux_cam(network, images, scales, present), len(network.classes))
+
+
+def present_cam(network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequence[float], present: Present) -> Cams:
+    """``multi_scale_cam`` of the present classes alone, (B, n, H, W): no map in memory that nobody asked for."""
+    return Cams(*_sum_over_scales(network, images, scales, present, final=True))
+
+
+def present_aux_cam(
+    network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequence[float], present: Present
+) -> Float[Tensor, "B n H W"]:
+    """``multi_scale_aux_cam`` of the present classes alone."""
+    (auxiliary,) = _sum_over_scales(network, images, scales, present, final=False)
     return auxiliary
 
 
@@ -66,36 +91,60 @@ def normalise(cam: Float[Tensor, "B K H W"]) -> Float[Tensor, "B K H W"]:
 
 @torch.no_grad()
 def _sum_over_scales(
-    network: Network,
-    images: Tensor,
-    scales: Sequence[float],
-    tags: Tensor | None,
-    maps_of: Callable[[Tensor], tuple[Tensor, ...]],
-) -> list[Tensor]:
-    """Normalised sum over scales of each map that ``maps_of`` returns, (B, K, H, W)."""
-    size = images.shape[-2:]
-    present = None if tags is None else present_classes(tags)
-    both = None if present is None else Present(present.classes.repeat(2, 1), present.real.repeat(2, 1))
-    sums: list[Tensor] = []
+    network: Network, images: Tensor, scales: Sequence[float], present: Present, final: bool
+) -> list[Float[Tensor, "B n H W"]]:
+    """Normalised sum over scales of the final (if asked for) and the auxiliary maps of the present classes."""
+    sizes = [_scaled_size(images.shape[-2:], scale, network.patch_size) for scale in scales]
+    tokens = sum(2 * height * width // network.patch_size**2 for height, width in sizes)
+    at_once = max(1, TOKENS_AT_ONCE.get(images.device.type, TOKENS_AT_ONCE["cpu"]) // tokens)
+    some = list(zip(images.split(at_once), present.classes.split(at_once), strict=True))
     with evaluating(network):
-        for scale in scales:
-            target = tuple(max(1, round(side * scale / network.patch_size)) * network.patch_size for side in size)
-            scaled = images
-            if target != tuple(size):
-                scaled = F.interpolate(images, size=target, mode="bilinear", align_corners=False)
-            maps = maps_of(torch.cat([scaled, scaled.flip(-1)]))
-            if both is not None:
-                maps = tuple(both.gather(m) for m in maps)
-            merged = [_merge_mirror(m, size) for m in maps]
-            sums = [a + b for a, b in zip(sums, merged, strict=True)] if sums else merged
-    normalised = [normalise(m) for m in sums]
-    return normalised if present is None else [present.scatter(m, len(network.classes)) for m in normalised]
+        parts = on_each_core(lambda part: _some_images(network, *part, sizes, final), some, images.device)
+    return [normalise(torch.cat(maps)) for maps in zip(*parts, strict=True)]
 
 
-def _merge_mirror(maps: Float[Tensor, "B2 K h w"], size: torch.Size) -> Float[Tensor, "B K H W"]:
+def _some_images(
+    network: Network,
+    images: Float[Tensor, "b 3 H W"],
+    classes: Int64[Tensor, "b n"],
+    sizes: Sequence[tuple[int, int]],
+    final: bool,
+) -> list[Float[Tensor, "b n H W"]]:
+    """Sums over scales of the maps of each image's classes, not normalised."""
+    inputs = []
+    for size in sizes:
+        scaled = images
+        if size != tuple(images.shape[-2:]):
+            scaled = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
+        inputs.append(torch.cat([scaled, scaled.flip(-1)]))
+    groups = encode_packed(network.encoder, inputs, final)
+    weights = [network.classifier, network.aux_classifier] if final else [network.aux_classifier]
+    sums: list[Tensor] = []
+    for group in groups:
+        tokens = [network.encoder.norm(group.tokens), group.auxiliary] if final else [group.auxiliary]
+        maps = [_maps(t, w, classes, group) for t, w in zip(tokens, weights, strict=True)]
+        merged = [_merge_mirror(m, images.shape[-2:]) for m in maps]
+        sums = [a + b for a, b in zip(sums, merged, strict=True)] if sums else merged
+    return sums
+
+
+def _maps(
+    tokens: Float[Tensor, "b2 N D"], classifier: nn.Conv2d, classes: Int64[Tensor, "b n"], group: Group
+) -> Float[Tensor, "b2 n h w"]:
+    """ReLU of the 1×1 classifier, for each image's own classes alone."""
+    weights = classifier.weight.flatten(1)[classes].repeat(2, 1, 1)  # (2b, n, D): images, then their mirrors
+    return F.relu(weights @ tokens.transpose(1, 2).to(weights)).unflatten(2, group.grid)
+
+
+def _merge_mirror(maps: Float[Tensor, "b2 n h w"], size: Sequence[int]) -> Float[Tensor, "b n H W"]:
     """Upsample, mirror the second half back, take the maximum of both halves."""
-    image, mirror = F.interpolate(maps.float(), size=size, mode="bilinear", align_corners=False).chunk(2)
+    image, mirror = F.interpolate(maps.float(), size=tuple(size), mode="bilinear", align_corners=False).chunk(2)
     return torch.maximum(image, mirror.flip(-1))
+
+
+def _scaled_size(size: Sequence[int], scale: float, patch: int) -> tuple[int, int]:
+    height, width = (max(1, round(side * scale / patch)) * patch for side in size)
+    return height, width
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
+
+from tagseg.data.dataset import IGNORE
 
 
 @dataclass
@@ -30,6 +32,17 @@ class Present:
         """Back to all K = ``count`` classes; absent ones are 0."""
         full = maps.new_zeros((len(maps), count, *maps.shape[2:]))
         return full.scatter_(1, self._index(maps), maps * self.real[:, :, None, None])
+
+    @property
+    def tags(self) -> Float[Tensor, "B n"]:
+        """Tags of the present classes alone, as if there were no others: 1, and 0 where ``real`` is False."""
+        return self.real.float()
+
+    def named(self, label: Int64[Tensor, "B H W"]) -> Int64[Tensor, "B H W"]:
+        """Labels 1 to n of the present classes → labels 1 to K of all; background and ignored pixels stay."""
+        names = torch.arange(IGNORE + 1, device=label.device).repeat(len(label), 1)
+        names[:, 1 : self.classes.shape[1] + 1] = self.classes + 1
+        return names.gather(1, label.flatten(1)).view_as(label)
 
     def _index(self, maps: Tensor) -> Tensor:
         return self.classes[:, :, None, None].expand(-1, -1, *maps.shape[2:])

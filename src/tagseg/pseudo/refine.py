@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-_DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 
 def refine(
@@ -48,7 +48,7 @@ def neighbour_weights(
     affinity = [
         -((neighbour - image) / spread / sharpness).square().mean(dim=1) for neighbour in neighbours(image, dilations)
     ]
-    distance = torch.tensor([d * math.hypot(*direction) for d in dilations for direction in _DIRECTIONS])
+    distance = torch.tensor([d * math.hypot(*direction) for d in dilations for direction in DIRECTIONS])
     position = torch.softmax(-((distance / (distance.std() + 1e-8) / sharpness) ** 2), dim=0)
     weights = torch.softmax(torch.stack(affinity, dim=1), dim=1)
     return weights + spatial_weight * position.to(image).view(1, -1, 1, 1)
@@ -56,7 +56,7 @@ def neighbour_weights(
 
 def _neighbour_std(image: Tensor, dilations: Sequence[int]) -> Float[Tensor, "B 3 h w"]:
     """Unbiased standard deviation of the neighbours' values, per channel, in two passes to keep float32's digits."""
-    count = len(_DIRECTIONS) * len(dilations)
+    count = len(DIRECTIONS) * len(dilations)
     mean = torch.zeros_like(image)
     for neighbour in neighbours(image, dilations):
         mean += neighbour / count
@@ -72,6 +72,6 @@ def neighbours(maps: Float[Tensor, "B M h w"], dilations: Sequence[int]) -> Iter
     reach = max(dilations)
     padded = F.pad(maps, (reach, reach, reach, reach), mode="replicate")
     for dilation in dilations:
-        for dy, dx in _DIRECTIONS:
+        for dy, dx in DIRECTIONS:
             top, left = reach + dy * dilation, reach + dx * dilation
             yield padded[..., top : top + h, left : left + w]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from tagseg.training.processes import averaged
 
 
 @dataclass
@@ -23,6 +24,15 @@ class Distilled:
     loss: Tensor
     teacher_entropy: Tensor
     kl: Tensor
+
+
+def health(**parts: Distilled) -> dict[str, Tensor]:
+    """Teacher entropy and KL of the cross-entropies, by name."""
+    return {
+        f"{name}_{what}": value.detach()
+        for name, part in parts.items()
+        for what, value in (("teacher_entropy", part.teacher_entropy), ("kl", part.kl))
+    }
 
 
 class Centres(nn.Module):
@@ -41,12 +51,9 @@ class Centres(nn.Module):
         self.register_buffer("patch", torch.zeros(prototypes))
 
     @torch.no_grad()
-    def update(self, token: Float[Tensor, "B P"], patches: Float[Tensor, "B N P"]) -> None:
+    def update(self, token: Float[Tensor, " P"], patch: Float[Tensor, " P"]) -> None:
         """Move towards the means of the teacher's projections: tokens of view 1, all patches of view 2."""
-        means = torch.stack([token.float().mean(0), patches.float().mean((0, 1))])
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(means)
-            means /= dist.get_world_size()
+        means = averaged(torch.stack([token.float(), patch.float()]))
         self.token.lerp_(means[0], 1 - self.momentum)
         self.patch.lerp_(means[1], 1 - self.momentum)
 

@@ -1,6 +1,12 @@
-"""Classification, segmentation and affinity loss (METHOD §5). None of them is ever NaN on finite input."""
+"""Classification, segmentation and affinity loss (METHOD §5). None of them is ever NaN on finite input.
+
+Where a loss divides by a count of pixels or pairs, several processes divide by the count of all of them: the mean of
+their losses, and of their gradients, is then the loss of the whole batch.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -8,13 +14,38 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.data.dataset import IGNORE
+from tagseg.errors import NonFiniteLoss
+from tagseg.training.processes import process_count, summed
+
+
+@dataclass
+class StepLosses:
+    """What a step returns.
+
+    Attributes:
+        total: weighted sum, to go backward from.
+        terms: each term by name, unweighted.
+        health: of the distillation: teacher entropy and KL beside each cross-entropy.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    health: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, terms: dict[str, Tensor], weights: dict[str, float], health: dict[str, Tensor]) -> StepLosses:
+        """Weigh the terms and sum them."""
+        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return cls(total, terms, health)
 
 
 def classification_loss(
     logits: Float[Tensor, "B K"], aux_logits: Float[Tensor, "B K"], tags: Float[Tensor, "B K"]
 ) -> Float[Tensor, ""]:
     """L_cls: multilabel soft margin of the final and of the auxiliary logits."""
-    return F.multilabel_soft_margin_loss(logits, tags) + F.multilabel_soft_margin_loss(aux_logits, tags)
+    # In float32 whatever the network computed in: a log-sigmoid keeps two digits in bfloat16.
+    final, auxiliary = logits.float(), aux_logits.float()
+    return F.multilabel_soft_margin_loss(final, tags) + F.multilabel_soft_margin_loss(auxiliary, tags)
 
 
 def segmentation_loss(logits: Float[Tensor, "B C H W"], label: Int64[Tensor, "B H W"]) -> Float[Tensor, ""]:
@@ -23,8 +54,14 @@ def segmentation_loss(logits: Float[Tensor, "B C H W"], label: Int64[Tensor, "B 
     A batch without background (or foreground) pixels has 0 in that half. Logits are at the label's size.
     """
     entropy = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
-    background, foreground = label == 0, (label != 0) & (label != IGNORE)
-    return 0.5 * masked_mean(entropy, background) + 0.5 * masked_mean(entropy, foreground)
+    return (entropy * pixel_weights(label)).sum()
+
+
+def pixel_weights(label: Int64[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """What each pixel counts in L_seg: half over the number of background or of foreground pixels, ignored ones 0."""
+    masks = label == 0, (label != 0) & (label != IGNORE)
+    counts = summed(torch.stack([mask.sum() for mask in masks])).clamp(min=1) / process_count()
+    return sum(torch.where(mask, 0.5 / count, 0.0) for mask, count in zip(masks, counts, strict=True))  # type: ignore[return-value]
 
 
 def affinity_loss(features: Float[Tensor, "B D h w"], label: Int64[Tensor, "B h w"]) -> Float[Tensor, ""]:
@@ -32,11 +69,13 @@ def affinity_loss(features: Float[Tensor, "B D h w"], label: Int64[Tensor, "B h 
 
     0.5 · (1 − Σ_pos |cos| / (n_pos + 1)) + 0.5 · Σ_neg |cos| / (n_neg + 1), sums over the whole batch.
     """
-    unit = F.normalize(features.float().flatten(2), dim=1)
-    cosine = torch.einsum("bdn,bdm->bnm", unit, unit).abs()
+    with torch.autocast(features.device.type, enabled=False):
+        unit = F.normalize(features.float().flatten(2), dim=1)
+        cosine = (unit.transpose(1, 2) @ unit).abs()
     same, different = affinity_pairs(label)
-    positive = (cosine * same).sum() / (same.sum() + 1)
-    negative = (cosine * different).sum() / (different.sum() + 1)
+    pairs = (summed(torch.stack([same.sum(), different.sum()])) + 1) / process_count()
+    positive = (cosine * same).sum() / pairs[0]
+    negative = (cosine * different).sum() / pairs[1]
     return 0.5 * (1 - positive) + 0.5 * negative
 
 
@@ -50,7 +89,17 @@ def affinity_pairs(label: Int64[Tensor, "B h w"]) -> tuple[Bool[Tensor, "B N N"]
     return valid & equal, valid & ~equal
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Float[Tensor, ""]:
-    """Mean of the values where the boolean ``mask`` is true; 0 where it never is."""
-    chosen = torch.where(mask, values, torch.zeros_like(values))
-    return chosen.sum() / mask.sum().clamp(min=1)
+def check_finite(terms: dict[str, Tensor], step: int) -> None:
+    """Stop on a loss that is not finite, naming the step and the term.
+
+    Raises:
+        NonFiniteLoss: a term is infinite or not a number.
+    """
+    names = list(terms)
+    finite = torch.isfinite(torch.stack([terms[name].detach() for name in names])).tolist()
+    for name, ok in zip(names, finite, strict=True):
+        if not ok:
+            raise NonFiniteLoss(
+                f"step {step}: loss term {name!r} is {terms[name].item()}, expected a finite number: lower "
+                "--optimiser.rate, or train with --run.precision 32; an earlier last.ckpt is kept and can be resumed"
+            )

@@ -1,0 +1,389 @@
+"""One training step, part by part, against the same step done the published way (``step_published.py``), in one run.
+
+    python benchmarks/step.py                                   DeiT-Ti, 224 px, batch 4
+    python benchmarks/step.py --size base --pixels 448 --batch 8 --precision bf16 --compile     on a GPU
+    python benchmarks/step.py --table                           several sizes
+    python benchmarks/step.py --run 300 --size base --pixels 448 --batch 8 --precision bf16
+
+Photos and tags are those of ``../shared/data/voc20mix``, or invented noise where it is absent (the time is the same).
+``--run`` does so many steps of the fast way alone, with the loader running.
+A late step is measured: all losses on, masks by the CAM. Both ways take turns, step by step; a ratio is the median of
+the turns' ratios. Ends with one line of JSON; ``--quick`` takes under a minute on 2 cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import step_published as published
+import tagseg.training.module as module_file
+import tagseg.training.step as step_file
+from step_measure import Parts, count_flops, machine, peak_memory, peak_rate, synchronise
+from tagseg import presets
+from tagseg.config import Config, replace
+from tagseg.data import sources
+from tagseg.data.loaders import Batch, training_loader
+from tagseg.model.teacher import update_teacher
+from tagseg.training.module import FSR
+from tagseg.training.optimiser import parameter_groups
+from tagseg.training.speed import prepare
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+PHOTOS = SHARED / "data" / "voc20mix"
+TINY = SHARED / "weights" / "deit_tiny_patch16_224.safetensors"
+ENCODERS = {
+    "tiny": "deit_tiny_patch16_224",
+    "small": "deit_small_patch16_224",
+    "base": "vit_base_patch16_224.augreg_in21k_ft_in1k",
+}
+LATE = 19_000
+"""A step at which everything is on, of 20,000."""
+
+CPU_TABLE = [("tiny", 224, 1), ("tiny", 224, 4), ("tiny", 448, 1), ("small", 224, 2), ("base", 224, 1)]
+GPU_TABLE = [("tiny", 224, 32), ("small", 448, 8), ("base", 448, 1), ("base", 448, 8), ("base", 448, 32)]
+
+
+@dataclass
+class Way:
+    """One way to do a step.
+
+    Attributes:
+        name: ``fast``, ``plain`` or ``published``.
+        fsr: its own networks.
+        optimiser: theirs.
+        losses: batch → weighted sum and terms.
+        average: teacher, student, momentum → nothing.
+        autocast: whether bf16 is used.
+    """
+
+    name: str
+    fsr: FSR
+    optimiser: torch.optim.Optimizer
+    losses: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
+    average: Callable[..., None]
+    autocast: bool = False
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum and terms."""
+        with torch.autocast(batch.view1.device.type, torch.bfloat16, enabled=self.autocast):
+            return self.losses(batch)
+
+    def step(self, batch: Batch, parts: Parts) -> None:
+        """Losses, backward, optimiser, teacher."""
+        total, _ = self.forward(batch)
+        with parts.part("backward"):
+            total.backward()
+        with parts.part("optimiser"):
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+        with parts.part("EMA"):
+            self.average(self.fsr.teacher, self.fsr.student, 0.9995)
+
+
+def configuration(size: str, pixels: int, batch: int, workers: int) -> Config:
+    """The published recipe at a size; full CAM scales."""
+    weights = str(TINY) if size == "tiny" and TINY.exists() else "none"
+    return replace(
+        presets.voc2012(),
+        data={"source": "folder", "root": str(PHOTOS)},
+        network={"encoder": ENCODERS[size], "weights": weights},
+        views={"size": pixels},
+        mask={"block": pixels // 7},
+        run={"batch": batch, "workers": workers},
+    )
+
+
+def batches(config: Config) -> Iterator[Batch]:
+    """Batches of photos, or of noise with two tags each."""
+    if PHOTOS.exists():
+        yield from training_loader(sources.load(config.data, "train", masks=False), config)
+    generator = torch.Generator().manual_seed(0)
+    count, size = config.run.batch, config.views.size
+    while True:
+        views = torch.randint(0, 256, (2, count, 3, size, size), dtype=torch.uint8, generator=generator)
+        tags = torch.zeros(count, 20).scatter_(1, torch.rand(count, 20, generator=generator).argsort(1)[:, :2], 1)
+        seeds = torch.randint(0, 2**60, (count,), generator=generator)
+        yield Batch(views[0], views[1], views.new_zeros(count, 0, 3, 8, 8), tags, seeds)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """A copy of the batch on a device."""
+    return Batch(**{name: value.to(device, non_blocking=True) for name, value in vars(batch).items()}).augmented()
+
+
+def make_ways(config: Config, arguments: argparse.Namespace, device: torch.device) -> list[Way]:
+    """The fast, the plain and the published way, with the same weights."""
+    torch.manual_seed(0)
+    classes = tuple(f"class {index}" for index in range(20))
+    first = FSR(config, classes).to(device).train()
+    ways = []
+    for name in ("fast", "plain", "published"):
+        if name not in arguments.ways:
+            continue
+        fsr = copy.deepcopy(first)
+        settings = config.optimiser
+        groups = parameter_groups(fsr.student, settings.rate, settings.head_factor, settings.weight_decay)
+        if name == "published":
+            for layer in fsr.modules():
+                if hasattr(layer, "fused_attn"):
+                    layer.fused_attn = False  # type: ignore[assignment]
+
+            def losses(batch: Batch, fsr: FSR = fsr) -> tuple[Tensor, dict[str, Tensor]]:
+                return published.published_losses(fsr, batch, LATE)
+
+            ways.append(Way(name, fsr, published.make_optimiser(groups), losses, published.update_teacher))
+            continue
+        speed = (
+            {"step": name} if name == "plain" else {"compile": arguments.compile, "checkpoint": arguments.checkpoint}
+        )
+        fsr.config = replace(config, speed=speed)
+        prepare(fsr.student, fsr.teacher, fsr.config.speed)
+
+        def own(batch: Batch, fsr: FSR = fsr) -> tuple[Tensor, dict[str, Tensor]]:
+            found = fsr.losses(batch, LATE)
+            return found.total, found.terms
+
+        bf16 = name == "fast" and arguments.precision == "bf16"
+        ways.append(Way(name, fsr, torch.optim.AdamW(groups, fused=True), own, update_teacher, bf16))
+    return ways
+
+
+def watched(way: Way) -> list[tuple[Any, str, str]]:
+    """The functions whose time is told apart, and what each is called in the table."""
+    own = published if way.name == "published" else step_file
+    student, teacher = way.fsr.student, way.fsr.teacher
+    common = [
+        (own, "classification_loss", "L_cls"),
+        (own, "affinity_loss", "L_aff"),
+        (own, "uncertain_loss", "L_unc"),
+        (own, "certain_loss", "L_cer"),
+        (student.projector, "forward", "projections"),
+        (teacher.projector, "embed" if way.name == "fast" else "forward", "projections"),
+        (student.decoder, "forward", "decoder"),
+    ]
+    if way.name == "published":
+        return [
+            *common,
+            (own, "multi_scale_cams", "CAMs"),
+            (own, "refined_labels", "PAR and labels"),
+            (own, "segmentation_loss", "L_seg"),
+            (own, "energy_on_host", "L_reg"),
+            (teacher.encoder, "forward", "teacher"),
+        ]
+    return [
+        *common,
+        (module_file, "present_aux_cam", "CAM 1 (view 2, mask)"),
+        (own, "present_cam", "CAM 2 (view 1, labels)"),
+        (module_file, "refined_label", "PAR and labels"),
+        (own, "dense_losses", "L_seg and L_reg"),
+        (own, "encode", "teacher"),
+    ]
+
+
+@dataclass
+class Measured:
+    """What was found of one way: seconds of each step, seconds of each part, peak bytes, arithmetic of a step."""
+
+    seconds: list[float]
+    parts: dict[str, float]
+    memory: float
+    flops: float
+
+
+def largest_difference(ways: list[Way], some: list[Batch]) -> tuple[float, float]:
+    """Largest difference of a loss term, and of a gradient relative to its norm, of the fast from the published way."""
+    chosen = [way for way in ways if way.name in ("fast", "published")]
+    if len(chosen) < 2:
+        return float("nan"), float("nan")
+    losses: list[list[dict[str, Tensor]]] = []
+    gradients: list[dict[str, Tensor]] = []
+    for way in chosen:
+        centres = copy.deepcopy(way.fsr.centres.state_dict())
+        losses.append([])
+        for batch in some:
+            total, terms = way.forward(batch)
+            total.backward()
+            losses[-1].append({name: value.detach() for name, value in terms.items()})
+        gradients.append({n: p.grad.clone() for n, p in way.fsr.student.named_parameters() if p.grad is not None})
+        way.fsr.centres.load_state_dict(centres)
+        way.optimiser.zero_grad()
+    pairs = [(a[name], b[name]) for a, b in zip(*losses, strict=True) for name in b]
+    ours, theirs = gradients
+    largest = max(float(gradient.norm()) for gradient in theirs.values())
+    # Against the largest norm: the gradient of a key's bias is nothing but rounding.
+    apart = max(float((ours[name] - theirs[name]).norm()) / largest for name in theirs)
+    return max(abs(float(a - b)) for a, b in pairs), apart
+
+
+def measure(ways: list[Way], some: list[Batch], steps: int, device: torch.device, quick: bool) -> dict[str, Measured]:
+    """Steps of all ways by turns, then one pass each for the parts, memory and arithmetic."""
+    seconds: dict[str, list[float]] = {way.name: [] for way in ways}
+    silent = Parts(torch.device("cpu"))
+    for index in range(steps):
+        batch = some[index % len(some)]
+        for way in ways:
+            synchronise(device)
+            begin = time.perf_counter()
+            way.step(batch, silent)
+            synchronise(device)
+            seconds[way.name].append(time.perf_counter() - begin)
+    return {way.name: Measured(seconds[way.name], *look_closer(way, some, device, quick)) for way in ways}
+
+
+def look_closer(
+    way: Way, some: list[Batch], device: torch.device, quick: bool
+) -> tuple[dict[str, float], float, float]:
+    """Seconds of each part (median), peak bytes and arithmetic of a step; the last two not if it has to be quick."""
+    parts = Parts(device)
+    totals = []
+    with parts.watching(watched(way)) if way.name != "plain" else parts.watching([]):
+        for batch in some[: 1 if quick else 3]:
+            parts.start()
+            begin = time.perf_counter()
+            way.step(batch, parts)
+            synchronise(device)
+            totals.append(time.perf_counter() - begin)
+    found = {name: statistics.median(values) for name, values in parts.seconds.items()}
+    found["student forward and the rest"] = max(0.0, statistics.median(totals) - sum(found.values()))
+    if quick:
+        return found, float("nan"), float("nan")
+    with peak_memory(device) as bytes_:
+        way.step(some[0], Parts(device))
+    return found, bytes_[0], count_flops(lambda: way.step(some[0], Parts(torch.device("cpu"))))
+
+
+def report(measured: dict[str, Measured], arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """Print the tables; return the figures of the JSON line."""
+    rate, origin = (1.0, "") if arguments.quick else peak_rate(device, arguments.precision)
+    figures: dict[str, Any] = {}
+    print(f"\n{'':28}" + "".join(f"{name:>14}" for name in measured))
+    names = list(dict.fromkeys(name for m in measured.values() for name in m.parts))
+    for name in names:
+        cells = (f"{1e3 * m.parts[name]:11.1f} ms" if name in m.parts else "-" for m in measured.values())
+        print(f"{name:28}" + "".join(f"{cell:>14}" for cell in cells))
+    rows: list[tuple[str, Callable[[Measured], str]]] = [
+        ("one step, median", lambda m: f"{1e3 * statistics.median(m.seconds):.0f} ms"),
+        ("arithmetic, TFLOP", lambda m: f"{m.flops / 1e12:.3f}"),
+        (f"share of {rate / 1e12:.2f} TFLOP/s", lambda m: f"{m.flops / statistics.median(m.seconds) / rate:.0%}"),
+        ("peak memory of a step, MB", lambda m: f"{m.memory / 1e6:.0f}"),
+    ]
+    for title, cell in rows[: 1 if arguments.quick else None]:
+        print(f"{title:28}" + "".join(f"{cell(m):>14}" for m in measured.values()))
+    if not arguments.quick:
+        print(f"(rate of products: {origin}, {arguments.precision})")
+    fast = measured.get("fast")
+    for name, other in measured.items():
+        figures[f"seconds_{name}"] = round(statistics.median(other.seconds), 4)
+        if not arguments.quick:
+            figures[f"tflop_{name}"] = round(other.flops / 1e12, 4)
+            figures[f"memory_mb_{name}"] = round(other.memory / 1e6)
+            figures[f"share_of_peak_{name}"] = round(other.flops / statistics.median(other.seconds) / rate, 3)
+    if fast:
+        for name, key in (("published", "speedup"), ("plain", "speedup_over_plain")):
+            if name in measured:
+                ratios = [b / a for a, b in zip(fast.seconds, measured[name].seconds, strict=True)]
+                figures[key] = round(statistics.median(ratios), 2)
+                spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+                print(f"steps a second, fast over {name}: {figures[key]:.2f} (median of {len(ratios)}; {spread})")
+    return figures
+
+
+def one(size: str, pixels: int, batch: int, arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """Measure and print one size."""
+    config = configuration(size, pixels, batch, workers=0)
+    stream = batches(config)
+    next(stream)  # the first also opens the data
+    begin = time.perf_counter()
+    some = [to_device(next(stream), device) for _ in range(min(4, arguments.steps))]
+    data = (time.perf_counter() - begin) / len(some)
+    ways = make_ways(config, arguments, device)
+    print(f"\n{ENCODERS[size]}, {pixels} px, batch {batch}, {arguments.precision}, {machine(device)}")
+    begin = time.perf_counter()
+    losses, gradients = largest_difference(ways, some[:1])
+    print(f"largest difference of a loss {losses:.1e}, of a gradient {gradients:.1e} of the largest one's norm")
+    if arguments.compile:
+        ways[0].step(some[0], Parts(device))
+        print(f"compiled in {time.perf_counter() - begin:.0f} s")
+    figures = report(measure(ways, some, arguments.steps, device, arguments.quick), arguments, device)
+    seconds = figures.get("seconds_fast", float("nan"))
+    print(f"data, in the training's own process: {1e3 * data:.0f} ms a batch, {data / seconds:.1%} of a fast step")
+    return {
+        "encoder": ENCODERS[size], "pixels": pixels, "batch": batch, "precision": arguments.precision,
+        "max_loss_difference": losses, "max_gradient_difference": gradients, **figures,
+        "data_share": round(data / seconds, 4),
+    }  # fmt: skip
+
+
+def long_run(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """The fast step alone, the loader running; what the whole schedule would take."""
+    config = configuration(arguments.size, arguments.pixels, arguments.batch, arguments.workers)
+    way = make_ways(config, argparse.Namespace(**{**vars(arguments), "ways": ["fast"]}), device)[0]
+    stream = batches(config)
+    parts = Parts(torch.device("cpu"))
+    waited, begin = 0.0, time.perf_counter()
+    warm = min(20, arguments.run // 4)
+    for index in range(arguments.run + warm):
+        if index == warm:
+            synchronise(device)
+            waited, begin = 0.0, time.perf_counter()
+        before = time.perf_counter()
+        batch = to_device(next(stream), device)
+        waited += time.perf_counter() - before
+        way.step(batch, parts)
+    synchronise(device)
+    step = (time.perf_counter() - begin) / arguments.run
+    hours, share = step * 20_000 / 3600, waited / arguments.run / step
+    print(f"{ENCODERS[arguments.size]}, {arguments.pixels} px, batch {arguments.batch}, {arguments.precision}")
+    print(f"{machine(device)}: {step * 1e3:.1f} ms a step over {arguments.run} steps")
+    print(f"{share:.1%} of it waiting for the loader ({arguments.workers} workers)")
+    print(f"20,000 such steps: {hours:.2f} hours")
+    return {"seconds_a_step": round(step, 4), "waiting": round(share, 4), "hours": round(hours, 3)}
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=ENCODERS, default="tiny")
+    parser.add_argument("--pixels", type=int, default=224, help="side of a view; a multiple of 16 and of 7")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--precision", choices=("32", "tf32", "bf16"), default="32", help="of the fast way")
+    parser.add_argument("--compile", action="store_true", help="compile the fast way's blocks")
+    parser.add_argument("--checkpoint", action="store_true", help="recompute the fast way's blocks")
+    parser.add_argument("--ways", nargs="+", default=["fast", "plain", "published"])
+    parser.add_argument("--steps", type=int, default=7, help="of each way")
+    parser.add_argument("--table", action="store_true", help="several sizes and batches")
+    parser.add_argument("--run", type=int, default=0, help="so many steps of the fast way with the loader running")
+    parser.add_argument("--workers", type=int, default=8, help="loader processes of --run")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--quick", action="store_true", help="fast and published way, three steps")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    torch.set_float32_matmul_precision("highest" if arguments.precision == "32" else "high")
+    if arguments.quick:
+        arguments.steps, arguments.ways = 3, ["fast", "published"]
+    figures: dict[str, Any] = {"machine": machine(device)}
+    if arguments.run:
+        figures |= long_run(arguments, device)
+    elif arguments.table:
+        sizes = GPU_TABLE if device.type == "cuda" else CPU_TABLE
+        figures["sizes"] = [one(*size, arguments, device) for size in sizes]
+    else:
+        figures |= one(arguments.size, arguments.pixels, arguments.batch, arguments, device)
+    if device.type != "cuda":
+        print("not measured on a GPU")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What ``step.py`` measures with: the parts of a step, arithmetic, memory, the device's peak."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tagseg.model import packed
+from tagseg.pseudo import cam
+
+DATASHEET = {
+    "H100": {"bf16": 989e12, "tf32": 495e12, "32": 67e12},
+    "H200": {"bf16": 989e12, "tf32": 495e12, "32": 67e12},
+}
+"""Dense products a second of the SXM boards."""
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(device: torch.device) -> str:
+    """What the figures were measured on."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{name}, torch {torch.__version__}"
+
+
+class Parts:
+    """Seconds spent in named parts of a step."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    def start(self) -> None:
+        """Begin a step."""
+        for values in self.seconds.values():
+            values.append(0.0)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What happens inside belongs to a part."""
+        synchronise(self.device)
+        begin = time.perf_counter()
+        yield
+        synchronise(self.device)
+        values = self.seconds[name]
+        if not values:
+            values.append(0.0)
+        values[-1] += time.perf_counter() - begin
+
+    def timed(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """The function, its time counted."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self.part(name):
+                return function(*args, **kwargs)
+
+        return run
+
+    @contextmanager
+    def watching(self, places: list[tuple[Any, str, str]]) -> Iterator[None]:
+        """Inside, the functions ``getattr(owner, attribute)`` count as the part named third."""
+        with ExitStack() as stack:
+            for owner, attribute, name in places:
+                stack.enter_context(patch.object(owner, attribute, self.timed(getattr(owner, attribute), name)))
+            yield
+
+
+def serial(work: Callable[[Any], Any], parts: Sequence[Any], device: torch.device) -> list[Any]:
+    """``model.cores.on_each_core`` in this thread."""
+    return [work(part) for part in parts]
+
+
+def count_flops(work: Callable[[], Any]) -> float:
+    """Arithmetic of matrix products, convolutions and attention; each multiplication and addition counts.
+
+    Counted in this thread and without oneDNN's fused products: PyTorch's counter knows neither.
+    """
+    counter = FlopCounterMode(display=False)
+    places = [patch.object(module, "on_each_core", serial) for module in (cam, packed)]
+    with ExitStack() as stack:
+        for place in places:
+            stack.enter_context(place)
+        with torch.backends.mkldnn.flags(enabled=False), counter:
+            work()
+    return float(counter.get_total_flops())
+
+
+def products_a_second(device: torch.device, precision: str, side: int = 0) -> float:
+    """The device's measured rate of products of square matrices, the best of some."""
+    side = side or (8192 if device.type == "cuda" else 2048)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(8):
+        synchronise(device)
+        begin = time.perf_counter()
+        a @ b
+        synchronise(device)
+        best = min(best, time.perf_counter() - begin)
+    return 2 * side**3 / best
+
+
+def peak_rate(device: torch.device, precision: str) -> tuple[float, str]:
+    """Products a second of the device at most, and where the figure is from."""
+    if device.type == "cuda":
+        for name, rates in DATASHEET.items():
+            if name in torch.cuda.get_device_name(device):
+                return rates[precision], "datasheet"
+    return products_a_second(device, precision), "measured"
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[list[float]]:
+    """A list to which the most bytes above those before are added at the end."""
+    found: list[float] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield found
+        synchronise(device)
+        found.append(float(torch.cuda.max_memory_allocated(device) - before))
+        return
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc: what was freed goes back first
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the process's peak begins anew
+    resident = _status("VmRSS")
+    yield found
+    found.append(max(0.0, _status("VmHWM") - resident))
+
+
+def _status(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(field))

@@ -1,0 +1,27 @@
+"""Sums over all processes that share a batch, so that they train on the same losses as one process would."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def process_count() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+@torch.no_grad()
+def summed(values: Tensor) -> Tensor:
+    """The sum of each value over all processes; one process has it already."""
+    if process_count() == 1:
+        return values
+    values = values.detach().clone()
+    dist.all_reduce(values)
+    return values
+
+
+def averaged(values: Tensor) -> Tensor:
+    """The mean of each value over all processes."""
+    return summed(values) / process_count()
