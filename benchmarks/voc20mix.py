@@ -84,6 +84,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
         losses={"segmentation_from": 0 if short else 80},
         distillation={"teacher_momentum": (0.99, 1.0), "temperature_warmup": 100},
         optimiser={"rate": 1e-4, "warmup": 60},
+        speed={"step": "plain" if arguments.plain else "fast"},
         run={
             "output": arguments.output,
             "steps": steps,
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--output", default="runs/voc20mix", help="folder of the run")
     parser.add_argument("--seed", type=int, default=0, help="of every random draw")
     parser.add_argument("--without-fsr", action="store_true", help="no masking and no distillation")
+    parser.add_argument("--plain", action="store_true", help="the plain step (speed.step), to compare with")
     parser.add_argument("--resume", help="run folder to go on from")
     parser.add_argument("--quick", action="store_true", help="a few steps, a few photos")
     parser.add_argument("--time", action="store_true", help="only time full steps")

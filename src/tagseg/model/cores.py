@@ -37,6 +37,14 @@ def on_each_core(work: Callable[[Part], Result], parts: Sequence[Part], device: 
         torch.set_num_threads(threads)
 
 
+def part_size(count: int, most: int, device: torch.device) -> int:
+    """How many of ``count`` images to take together, at most ``most``, such that a CPU's cores get equal shares."""
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    parts = -(-count // max(1, most))
+    parts = min(count, -(-parts // threads) * threads)
+    return max(1, -(-count // max(1, parts)))
+
+
 @cache
 def _cores(count: int, process: int) -> ThreadPoolExecutor:
     """Threads that share no product among them; those of a parent process do not live in its child."""

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagseg.model.cores import on_each_core
+from tagseg.model.cores import on_each_core, part_size
 from tagseg.model.network import Network
 from tagseg.model.packed import Group, encode_packed
 from tagseg.pseudo.present import Present, present_classes
@@ -96,7 +96,8 @@ def _sum_over_scales(
     """Normalised sum over scales of the final (if asked for) and the auxiliary maps of the present classes."""
     sizes = [_scaled_size(images.shape[-2:], scale, network.patch_size) for scale in scales]
     tokens = sum(2 * height * width // network.patch_size**2 for height, width in sizes)
-    at_once = max(1, TOKENS_AT_ONCE.get(images.device.type, TOKENS_AT_ONCE["cpu"]) // tokens)
+    most = TOKENS_AT_ONCE.get(images.device.type, TOKENS_AT_ONCE["cpu"]) // tokens
+    at_once = part_size(len(images), most, images.device)
     some = list(zip(images.split(at_once), present.classes.split(at_once), strict=True))
     with evaluating(network):
         parts = on_each_core(lambda part: _some_images(network, *part, sizes, final), some, images.device)
