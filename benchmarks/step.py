@@ -202,32 +202,42 @@ class Measured:
 
 
 def largest_difference(ways: list[Way], some: list[Batch]) -> tuple[float, float]:
-    """Largest difference of a loss term, and of a gradient relative to its norm, of the fast from the published way."""
+    """Largest difference of a loss term, and of a gradient relative to the largest one's norm, between two ways.
+
+    The fast and the published way have the same weights: those at the start and, for each further batch, those after a
+    step of the fast way's optimiser.
+    """
     chosen = [way for way in ways if way.name in ("fast", "published")]
     if len(chosen) < 2:
         return float("nan"), float("nan")
-    losses: list[list[dict[str, Tensor]]] = []
-    gradients: list[dict[str, Tensor]] = []
-    for way in chosen:
-        centres = copy.deepcopy(way.fsr.centres.state_dict())
-        losses.append([])
-        for batch in some:
-            total, terms = way.forward(batch)
-            total.backward()
-            losses[-1].append({name: value.detach() for name, value in terms.items()})
-        gradients.append({n: p.grad.clone() for n, p in way.fsr.student.named_parameters() if p.grad is not None})
-        way.fsr.centres.load_state_dict(centres)
-        way.optimiser.zero_grad()
-    pairs = [(a[name], b[name]) for a, b in zip(*losses, strict=True) for name in b]
-    ours, theirs = gradients
-    largest = max(float(gradient.norm()) for gradient in theirs.values())
-    # Against the largest norm: the gradient of a key's bias is nothing but rounding.
-    apart = max(float((ours[name] - theirs[name]).norm()) / largest for name in theirs)
-    return max(abs(float(a - b)) for a, b in pairs), apart
+    fast, slow = chosen
+    terms_apart, gradients_apart = 0.0, 0.0
+    for index, batch in enumerate(some):
+        if index:
+            fast.step(some[index - 1], Parts(torch.device("cpu")))
+            slow.fsr.load_state_dict(fast.fsr.state_dict())
+        (ours, our_gradients), (theirs, their_gradients) = (losses_and_gradients(way, batch) for way in chosen)
+        terms_apart = max(terms_apart, *(abs(ours[name] - theirs[name]) for name in theirs))
+        largest = max(float(gradient.norm()) for gradient in their_gradients.values())
+        # Against the largest norm: the gradient of a key's bias is nothing but rounding.
+        apart = (float((our_gradients[name] - their_gradients[name]).norm()) for name in their_gradients)
+        gradients_apart = max(gradients_apart, max(apart) / largest)
+    return terms_apart, gradients_apart
+
+
+def losses_and_gradients(way: Way, batch: Batch) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Terms and the student's gradients of a batch; leaves the way as it was."""
+    centres = copy.deepcopy(way.fsr.centres.state_dict())
+    total, terms = way.forward(batch)
+    total.backward()
+    gradients = {name: p.grad.clone() for name, p in way.fsr.student.named_parameters() if p.grad is not None}
+    way.fsr.centres.load_state_dict(centres)
+    way.optimiser.zero_grad()
+    return {name: float(value.detach()) for name, value in terms.items()}, gradients
 
 
 def measure(ways: list[Way], some: list[Batch], steps: int, device: torch.device, quick: bool) -> dict[str, Measured]:
-    """Steps of all ways by turns, then one pass each for the parts, memory and arithmetic."""
+    """Steps of all ways by turns; then, unless it has to be quick, the parts, memory and arithmetic of each."""
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     silent = Parts(torch.device("cpu"))
     for index in range(steps):
@@ -238,17 +248,17 @@ def measure(ways: list[Way], some: list[Batch], steps: int, device: torch.device
             way.step(batch, silent)
             synchronise(device)
             seconds[way.name].append(time.perf_counter() - begin)
-    return {way.name: Measured(seconds[way.name], *look_closer(way, some, device, quick)) for way in ways}
+    if quick:
+        return {way.name: Measured(seconds[way.name], {}, float("nan"), float("nan")) for way in ways}
+    return {way.name: Measured(seconds[way.name], *look_closer(way, some, device)) for way in ways}
 
 
-def look_closer(
-    way: Way, some: list[Batch], device: torch.device, quick: bool
-) -> tuple[dict[str, float], float, float]:
-    """Seconds of each part (median), peak bytes and arithmetic of a step; the last two not if it has to be quick."""
+def look_closer(way: Way, some: list[Batch], device: torch.device) -> tuple[dict[str, float], float, float]:
+    """Seconds of each part (median), peak bytes and arithmetic of a step."""
     parts = Parts(device)
     totals = []
     with parts.watching(watched(way)) if way.name != "plain" else parts.watching([]):
-        for batch in some[: 1 if quick else 3]:
+        for batch in some[:3]:
             parts.start()
             begin = time.perf_counter()
             way.step(batch, parts)
@@ -256,8 +266,6 @@ def look_closer(
             totals.append(time.perf_counter() - begin)
     found = {name: statistics.median(values) for name, values in parts.seconds.items()}
     found["student forward and the rest"] = max(0.0, statistics.median(totals) - sum(found.values()))
-    if quick:
-        return found, float("nan"), float("nan")
     with peak_memory(device) as bytes_:
         way.step(some[0], Parts(device))
     return found, bytes_[0], count_flops(lambda: way.step(some[0], Parts(torch.device("cpu"))))
@@ -310,7 +318,7 @@ def one(size: str, pixels: int, batch: int, arguments: argparse.Namespace, devic
     ways = make_ways(config, arguments, device)
     print(f"\n{ENCODERS[size]}, {pixels} px, batch {batch}, {arguments.precision}, {machine(device)}")
     begin = time.perf_counter()
-    losses, gradients = largest_difference(ways, some[:1])
+    losses, gradients = largest_difference(ways, some[:2])
     print(f"largest difference of a loss {losses:.1e}, of a gradient {gradients:.1e} of the largest one's norm")
     if arguments.compile:
         ways[0].step(some[0], Parts(device))
@@ -366,7 +374,7 @@ def main() -> None:
     parser.add_argument("--run", type=int, default=0, help="so many steps of the fast way with the loader running")
     parser.add_argument("--workers", type=int, default=8, help="loader processes of --run")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--quick", action="store_true", help="fast and published way, three steps")
+    parser.add_argument("--quick", action="store_true", help="fast and published way, three steps, no parts")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     torch.set_float32_matmul_precision("highest" if arguments.precision == "32" else "high")

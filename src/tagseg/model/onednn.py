@@ -7,8 +7,9 @@ block is not timm's plain one, ``packed.run_block`` runs instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -24,7 +25,6 @@ class FusedBlock:
     """The four linear layers of a block, their weights packed."""
 
     def __init__(self, block: Any) -> None:
-        self.versions = _versions(block)
         self.seen = [parameter.detach() for parameter in block.parameters()]  # so that no other takes a place of theirs
         layers = (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2)
         reorder = torch.ops.mkldnn._reorder_linear_weight
@@ -56,22 +56,28 @@ class FusedBlock:
         return result
 
 
-_packed: WeakKeyDictionary[nn.Module, FusedBlock] = WeakKeyDictionary()
+_packed: dict[nn.Module, FusedBlock] = {}
 
 
-def fused_block(block: Any) -> FusedBlock | None:
-    """The block with its weights packed, ``None`` where that cannot be. Packed anew when a weight has changed."""
-    if not _fits(block):
-        return None
-    found = _packed.get(block)
-    if found is None or found.versions != _versions(block):
-        found = _packed[block] = FusedBlock(block)
-    return found
+@contextmanager
+def weights_packed(blocks: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, passes without gradient use the blocks' weights as they are now: change none in here.
+
+    A second use inside shares the first one's. There is no other way to know when to pack anew: PyTorch's count of
+    changes to a tensor leaves out what the fused AdamW does.
+    """
+    own = {block: FusedBlock(block) for block in blocks if block not in _packed and _fits(block)}
+    _packed.update(own)
+    try:
+        yield
+    finally:
+        for block in own:
+            del _packed[block]
 
 
-def _versions(block: nn.Module) -> list[tuple[int, int]]:
-    """Changes with every change of a weight: PyTorch counts what is done to a tensor in place."""
-    return [(parameter.data_ptr(), parameter._version) for parameter in block.parameters()]
+def fused_block(block: nn.Module) -> FusedBlock | None:
+    """The block with its weights packed, inside ``weights_packed``; ``None`` where that could not be, or outside."""
+    return None if torch.compiler.is_compiling() else _packed.get(block)
 
 
 def _fits(block: Any) -> bool:

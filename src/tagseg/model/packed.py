@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from tagseg.model.cores import on_each_core, part_size
 from tagseg.model.encoder import Encoder
-from tagseg.model.onednn import fused_block
+from tagseg.model.onednn import fused_block, weights_packed
 
 IMAGES_AT_ONCE = {"cpu": 2, "cuda": 1_000}
 """Most images of one size that go through the encoder together. CPU: more do not fit its caches."""
@@ -68,7 +68,8 @@ def encode_packed(encoder: Encoder, inputs: Sequence[Float[Tensor, "_n 3 _H _W"]
 def encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B N D"]:
     """Final patch tokens, not normalised, of normalised images; encoder in evaluation mode, no gradient."""
     size = part_size(len(images), IMAGES_AT_ONCE.get(images.device.type, IMAGES_AT_ONCE["cpu"]), images.device)
-    parts = on_each_core(lambda part: encode_packed(encoder, [part])[0].tokens, images.split(size), images.device)
+    with weights_packed(encoder.blocks):
+        parts = on_each_core(lambda part: encode_packed(encoder, [part])[0].tokens, images.split(size), images.device)
     return torch.cat(parts)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from tagseg.model.cores import on_each_core, part_size
 from tagseg.model.network import Network
+from tagseg.model.onednn import weights_packed
 from tagseg.model.packed import Group, encode_packed
 from tagseg.pseudo.present import Present, present_classes
 
@@ -99,7 +100,7 @@ def _sum_over_scales(
     most = TOKENS_AT_ONCE.get(images.device.type, TOKENS_AT_ONCE["cpu"]) // tokens
     at_once = part_size(len(images), most, images.device)
     some = list(zip(images.split(at_once), present.classes.split(at_once), strict=True))
-    with evaluating(network):
+    with evaluating(network), weights_packed(network.encoder.blocks):
         parts = on_each_core(lambda part: _some_images(network, *part, sizes, final), some, images.device)
     return [normalise(torch.cat(maps)) for maps in zip(*parts, strict=True)]
 

@@ -18,6 +18,7 @@ from tagseg.data.loaders import Batch, ScoreBatch
 from tagseg.data.seeds import seed_of
 from tagseg.errors import TagsegError
 from tagseg.model.network import Network
+from tagseg.model.onednn import weights_packed
 from tagseg.model.teacher import make_teacher, update_teacher
 from tagseg.pairwise.bilateral import choose
 from tagseg.pairwise.exact import check_size
@@ -61,8 +62,10 @@ class FSR(lightning.LightningModule):
 
     def losses(self, batch: Batch, step: int) -> StepLosses:
         """The losses of one step (METHOD §5): in ``step``, or word for word in ``plain``."""
-        of = plain_losses if self.config.speed.step == "plain" else fast_losses
-        return of(self, batch.augmented(), step)
+        if self.config.speed.step == "plain":
+            return plain_losses(self, batch.augmented(), step)
+        with weights_packed(self.student.encoder.blocks):  # both CAMs of a step share them
+            return fast_losses(self, batch.augmented(), step)
 
     @torch.no_grad()
     def mask_for(self, batch: Batch, step: int) -> Bool[Tensor, "B h w"] | None:
@@ -131,11 +134,13 @@ class FSR(lightning.LightningModule):
         step = self.global_step
         torch.manual_seed(seed_of(self.config.run.seed, step, self.global_rank, index % self.config.run.accumulate))
         losses = self.losses(batch, step)
-        check_finite(losses.terms, step)
         named = {"train/loss": losses.total} | {f"train/{name}": value for name, value in losses.terms.items()}
         named |= {f"distillation/{name}": value for name, value in losses.health.items()}
         values = averaged(torch.stack([value.detach() for value in named.values()]))
-        self.log_dict(dict(zip(named, values.unbind(), strict=True)), batch_size=len(batch.tags))
+        means = dict(zip(named, values.unbind(), strict=True))
+        # Those of all processes: if one stopped alone, the others would wait for it.
+        check_finite({name: means[f"train/{name}"] for name in losses.terms}, step)
+        self.log_dict(means, batch_size=len(batch.tags))
         return losses.total
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
