@@ -46,6 +46,7 @@ class Parts:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.inside = False
 
     def start(self) -> None:
         """Begin a step."""
@@ -54,11 +55,16 @@ class Parts:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What happens inside belongs to a part."""
+        """What happens inside belongs to a part; a part inside a part is the outer one's."""
+        if self.inside:
+            yield
+            return
+        self.inside = True
         synchronise(self.device)
         begin = time.perf_counter()
         yield
         synchronise(self.device)
+        self.inside = False
         values = self.seconds[name]
         if not values:
             values.append(0.0)

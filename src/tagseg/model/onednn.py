@@ -25,7 +25,6 @@ class FusedBlock:
     """The four linear layers of a block, their weights packed."""
 
     def __init__(self, block: Any) -> None:
-        self.seen = [parameter.detach() for parameter in block.parameters()]  # so that no other takes a place of theirs
         layers = (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2)
         reorder = torch.ops.mkldnn._reorder_linear_weight
         self.weights = [reorder(layer.weight.detach(), _ROWS) for layer in layers]
@@ -72,7 +71,7 @@ def weights_packed(blocks: Iterable[nn.Module]) -> Iterator[None]:
         yield
     finally:
         for block in own:
-            del _packed[block]
+            _packed.pop(block, None)  # another thread that began meanwhile may have packed it as well
 
 
 def fused_block(block: nn.Module) -> FusedBlock | None:
@@ -89,8 +88,6 @@ def _fits(block: Any) -> bool:
         or weight.dtype != torch.float32
         or torch.is_autocast_enabled("cpu")
     ):
-        return False
-    if weight.is_inference():  # its changes are not counted
         return False
     onednn = torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
     if not onednn or not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):

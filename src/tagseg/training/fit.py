@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from tagseg.config import Config, step_of
+from tagseg.config import Config, RunConfig, step_of
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
 from tagseg.errors import TagsegError, list_some
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
 from tagseg.training.module import FSR
+from tagseg.training.processes import check_shares, left_alone
 
 
 class Data(LightningDataModule):
@@ -59,6 +61,7 @@ def fit(
         check_checkpoint(checkpoint, module)
     _hush_lightning()
     trainer = make_trainer(config, folder, scored is not None, callbacks)
+    check_shares(config.run, trainer.world_size)
     _run(trainer, module, Data(config, training, scored), checkpoint, folder)
     return trainer
 
@@ -68,10 +71,18 @@ def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, fol
         with warnings.catch_warnings():
             _quiet_lightning()
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        trainer.strategy.barrier()  # the first process still writes the networks that the others are going to look for
     except SystemExit as stop:  # Lightning's answer to Ctrl-C, after its callbacks saved the state
         raise KeyboardInterrupt(f"stopped at step {trainer.global_step}: go on with --resume {folder}") from stop
     except TagsegError as error:
         raise _one_line(error) from error
+    except RuntimeError as error:
+        if not left_alone(error):
+            raise
+        said = str(error).splitlines()[0]
+        raise TagsegError(
+            f"lost another process of this training; if it stopped, it says why itself ({said})"
+        ) from error
     except OSError as error:
         raise TagsegError(
             f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
@@ -103,14 +114,11 @@ def make_trainer(config: Config, folder: Path, scored: bool, callbacks: Sequence
     """Lightning's Trainer for a configuration; ``scored`` says whether there are masks to validate with."""
     run = config.run
     every = max(1, step_of(run.validate_every, run.steps))
-    strategy = run.strategy
-    if strategy == "auto" and run.devices not in (1, "1", "auto"):
-        strategy = "ddp_find_unused_parameters_true"  # the decoder gets no gradient before L_seg starts
     return Trainer(
         accelerator=run.accelerator,
         devices=run.devices,
         num_nodes=run.nodes,
-        strategy=strategy,
+        strategy=strategy_for(run),
         precision=run.precision,  # type: ignore[arg-type]
         max_steps=run.steps,
         accumulate_grad_batches=run.accumulate,
@@ -126,6 +134,25 @@ def make_trainer(config: Config, folder: Path, scored: bool, callbacks: Sequence
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
+
+
+def strategy_for(run: RunConfig) -> str | Strategy:
+    """Lightning's strategy: as asked for by name, else for several processes one that exchanges only gradients."""
+    if run.strategy != "auto" or _alone(run):
+        return run.strategy
+    return DDPStrategy(
+        find_unused_parameters=True,  # the decoder gets no gradient before L_seg starts
+        broadcast_buffers=False,  # the only ones, the centres, are averaged over the processes where they change
+        gradient_as_bucket_view=True,  # no second copy of the gradients
+    )
+
+
+def _alone(run: RunConfig) -> bool:
+    """Whether the settings ask for one process."""
+    if run.devices in ("auto", -1, "-1"):
+        devices = 1 if run.accelerator == "cpu" else torch.cuda.device_count()
+        return run.nodes == 1 and devices <= 1
+    return run.nodes == 1 and run.devices in (1, "1")
 
 
 def _loggers(config: Config, folder: Path) -> list[Logger]:
@@ -158,6 +185,7 @@ def _quiet_lightning() -> None:
     """Hide advice that does not apply: workers, loggers and an endless loader are chosen on purpose."""
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=".*torch.jit.*|.*lr_scheduler.step.*|.*pin_memory.*|.*isinstance.*")
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # DDP copies a few small gradients: harmless
     torch.set_float32_matmul_precision("high")
 
 
