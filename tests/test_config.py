@@ -14,6 +14,7 @@ from tagseg.config import (
     OptimiserConfig,
     PartitionConfig,
     RunConfig,
+    SpeedConfig,
     ViewConfig,
     replace,
 )
@@ -67,6 +68,17 @@ def test_a_value_out_of_range_is_named_with_what_is_expected(section, key, value
     assert repr(value).strip("()") in message or str(value[-1]) in message
     assert "expected" in message
     assert "\n" not in message
+
+
+def test_a_step_that_does_not_exist_is_named_with_those_that_do():
+    config = SpeedConfig()
+    object.__setattr__(config, "step", "slow")  # the tests' type checks would refuse it sooner
+    with pytest.raises(TagsegError, match=r"speed\.step is 'slow', expected fast or plain"):
+        config.__post_init__()
+
+
+def test_nothing_is_compiled_or_checkpointed_unless_asked_for():
+    assert SpeedConfig() == SpeedConfig(step="fast", compile=False, checkpoint=False)
 
 
 def test_settings_that_do_not_go_together():

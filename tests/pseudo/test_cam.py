@@ -1,12 +1,18 @@
 import copy
+import dataclasses
 
 import pytest
 import torch
+from timm.models.vision_transformer import ResPostBlock
 from torch.nn import functional as F
 
-from tagseg.pseudo.cam import evaluating, multi_scale_aux_cam, multi_scale_cam, normalise
+from tagseg.model.onednn import fused_block
+from tagseg.pseudo import cam as cam_module
+from tagseg.pseudo.cam import evaluating, multi_scale_aux_cam, multi_scale_cam, normalise, present_aux_cam, present_cam
+from tagseg.pseudo.cam_plain import plain_multi_scale_cam
+from tagseg.pseudo.present import present_classes
 
-from ..conftest import tiny_network
+from ..conftest import TINY, tiny_network
 
 
 @pytest.fixture
@@ -111,3 +117,92 @@ def test_normalise_treats_each_image_and_class_alone():
 
 def test_a_flat_cam_normalises_to_zero():
     assert torch.equal(normalise(torch.full((1, 2, 3, 3), 7.0)), torch.zeros(1, 2, 3, 3))
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.5, 1.5)])
+def test_the_plain_form_equals_a_plain_loop(tiny, images, scales):
+    cams = plain_multi_scale_cam(tiny, images, scales)
+    for index in range(len(images)):
+        image = images[index : index + 1]
+        torch.testing.assert_close(cams.final[index], plain_cam(tiny, image, scales, 0), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(cams.auxiliary[index], plain_cam(tiny, image, scales, 1), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_plain_form_has_no_stochastic_depth_and_restores_the_mode(images, training):
+    network = tiny_network(config=dataclasses.replace(TINY, drop_path=0.9)).train(training)
+    first = plain_multi_scale_cam(network, images, (1.0,)).final
+    assert torch.equal(first, plain_multi_scale_cam(network, images, (1.0,)).final)
+    assert network.training == training
+
+
+ENCODERS = {
+    "plain": {},
+    "registers": {"reg_tokens": 2},
+    "a block that is not timm's plain one": {"block_fn": ResPostBlock},
+    "layer scale": {"init_values": 0.5},
+    "normalised queries": {"qk_norm": True},
+}
+TAGS = {
+    "every class": None,
+    "mixed": [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1], [1, 0, 0]],
+    "no class": [[0, 0, 0]] * 5,
+}
+
+
+def assert_as_plain(network, images, scales, tags):
+    plain = plain_multi_scale_cam(network, images, scales)
+    shown = 1 if tags is None else tags[:, :, None, None]
+    ours = multi_scale_cam(network, images, scales, tags)
+    for mine, theirs in (
+        (ours.final, plain.final),
+        (ours.auxiliary, plain.auxiliary),
+        (multi_scale_aux_cam(network, images, scales, tags), plain.auxiliary),
+    ):
+        torch.testing.assert_close(mine, theirs * shown, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", ENCODERS.values(), ids=ENCODERS)
+@pytest.mark.parametrize("tags", TAGS.values(), ids=TAGS)
+@pytest.mark.parametrize("at_once", [1, 100, 100_000])
+def test_packed_cams_equal_the_plain_ones(monkeypatch, options, tags, at_once):
+    """Whether the images go through the encoder one by one, a few or all together."""
+    monkeypatch.setitem(cam_module.TOKENS_AT_ONCE, "cpu", at_once)
+    network = tiny_network(config=dataclasses.replace(TINY, encoder_options={**TINY.encoder_options, **options}))
+    images = torch.randn(5, 3, 24, 40, generator=torch.Generator().manual_seed(0))
+    assert_as_plain(network, images, (1.0, 0.5, 1.5), None if tags is None else torch.tensor(tags).float())
+
+
+@pytest.mark.parametrize("size", [(32, 32), (8, 56), (48, 16)])
+@pytest.mark.parametrize("scales", [(1.0, 0.1), (2.0, 1.3), (1.0, 1.0)])
+def test_packed_cams_equal_the_plain_ones_at_any_size(tiny, size, scales):
+    assert_as_plain(tiny, torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1)), scales, None)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_packed_cams_equal_the_plain_ones_on_two_threads(tiny, monkeypatch, count):
+    monkeypatch.setitem(cam_module.TOKENS_AT_ONCE, "cpu", 1)
+    images = torch.randn(count, 3, 24, 40, generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert_as_plain(tiny, images, (1.0, 0.5), None)
+        with torch.inference_mode():
+            assert_as_plain(tiny, images, (1.0, 0.5), None)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_weights_that_were_packed_for_a_cam_are_forgotten(tiny, images):
+    multi_scale_cam(tiny, images, (1.0,))
+    assert all(fused_block(block) is None for block in tiny.encoder.blocks)
+
+
+def test_maps_of_the_present_classes_are_those_of_all_side_by_side(tiny, images):
+    tags = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+    present = present_classes(tags)
+    cams, every = present_cam(tiny, images, (1.0,), present), multi_scale_cam(tiny, images, (1.0,))
+    assert cams.final.shape == (2, 2, 32, 48)
+    torch.testing.assert_close(cams.final[1], every.final[1, [0, 2]])
+    torch.testing.assert_close(cams.final[0, 0], every.final[0, 1])
+    torch.testing.assert_close(present_aux_cam(tiny, images, (1.0,), present)[1], every.auxiliary[1, [0, 2]])

@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
+from tagseg.config import LabelConfig
 from tagseg.pseudo.refine import neighbour_weights, neighbours, refine
+from tagseg.pseudo.refine_plain import plain_refine
 
 DILATIONS = (1, 2, 4)
 
@@ -13,7 +15,7 @@ def image():
     return torch.rand(2, 3, 6, 7, generator=torch.Generator().manual_seed(0))
 
 
-def plain_refine(image, maps, iterations, dilations, spatial_weight=0.01, sharpness=0.3):
+def pixel_by_pixel(image, maps, iterations, dilations, spatial_weight=0.01, sharpness=0.3):
     """METHOD §6 pixel by pixel for one image, in float64."""
     image, maps = image.double(), maps.double()
     _, height, width = image.shape
@@ -39,8 +41,10 @@ def test_refinement_equals_a_plain_loop_over_pixels(image, iterations):
     maps = torch.rand(2, 4, 6, 7, generator=torch.Generator().manual_seed(1))
     refined = refine(image, maps, iterations, DILATIONS)
     for index in range(2):
-        expected = plain_refine(image[index], maps[index], iterations, DILATIONS).float()
+        expected = pixel_by_pixel(image[index], maps[index], iterations, DILATIONS).float()
         torch.testing.assert_close(refined[index], expected, rtol=1e-4, atol=1e-5)
+    plain = plain_refine(image, maps, LabelConfig(refine_iterations=iterations, refine_dilations=DILATIONS))
+    torch.testing.assert_close(refined, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_no_iteration_changes_nothing(image):
@@ -84,3 +88,40 @@ def test_channels_do_not_mix(image):
 def test_neighbours_repeat_the_edge():
     first = next(neighbours(torch.arange(6.0).view(1, 1, 2, 3), (1,)))
     assert first[0, 0].tolist() == [[0, 0, 1], [0, 0, 1]], "up and to the left"
+
+
+SETTINGS = {
+    "as published": {},
+    "one distance": {"refine_dilations": (3,), "refine_iterations": 2},
+    "another weight": {"refine_spatial_weight": 0.7, "refine_iterations": 3},
+    "another sharpness": {"refine_sharpness": 1.5},
+}
+
+
+def photo(kind):
+    generator = torch.Generator().manual_seed(2)
+    if kind == "random":
+        return torch.rand(2, 3, 17, 30, generator=generator)
+    if kind == "one colour":
+        return torch.tensor([0.1, 0.7, 1.0]).view(1, 3, 1, 1).expand(2, 3, 17, 30).contiguous()
+    return (torch.rand(2, 3, 17, 30, generator=generator) < 0.5).float()  # black and white per channel
+
+
+@pytest.mark.parametrize("kind", ["random", "one colour", "two values"])
+@pytest.mark.parametrize("changes", SETTINGS.values(), ids=SETTINGS)
+def test_refinement_equals_the_plain_form(kind, changes):
+    config = LabelConfig(**changes)
+    maps = torch.rand(2, 5, 17, 30, generator=torch.Generator().manual_seed(3))
+    refined = refine(
+        photo(kind), maps, config.refine_iterations, config.refine_dilations, config.refine_spatial_weight,
+        config.refine_sharpness,
+    )  # fmt: skip
+    assert torch.isfinite(refined).all()
+    torch.testing.assert_close(refined, plain_refine(photo(kind), maps, config), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_refined_is_not_changed(image):
+    maps = torch.rand(2, 3, 6, 7)
+    before = maps.clone()
+    refine(image, maps, 2, DILATIONS)
+    assert torch.equal(maps, before)

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from tagseg.data.dataset import IGNORE
-from tagseg.training.losses import affinity_loss, affinity_pairs, classification_loss, masked_mean, segmentation_loss
+from tagseg.training.losses import affinity_loss, affinity_pairs, classification_loss, segmentation_loss
 
 
 def draw(*shape, seed=0):
@@ -113,9 +113,3 @@ def test_pairs_are_symmetric_disjoint_and_never_of_a_patch_with_itself():
     assert torch.equal(same, same.transpose(1, 2))
     assert not same.diagonal(dim1=1, dim2=2).any()
     assert not (same | different)[0, :4].any()
-
-
-def test_masked_mean():
-    values = torch.tensor([1.0, 2.0, torch.nan])
-    assert masked_mean(values, torch.tensor([True, True, False])) == 1.5
-    assert masked_mean(values, torch.zeros(3, dtype=torch.bool)) == 0

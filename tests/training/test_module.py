@@ -6,7 +6,8 @@ import torch
 from tagseg.config import replace
 from tagseg.data.loaders import Batch
 from tagseg.errors import TagsegError
-from tagseg.training.module import FSR, check_finite
+from tagseg.training.losses import check_finite
+from tagseg.training.module import FSR
 
 from ..conftest import CLASSES, tiny_config
 

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -79,10 +80,8 @@ def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, fol
     except RuntimeError as error:
         if not left_alone(error):
             raise
-        said = str(error).splitlines()[0]
-        raise TagsegError(
-            f"lost another process of this training; if it stopped, it says why itself ({said})"
-        ) from error
+        said = shorten(str(error), 160)
+        raise TagsegError(f"lost another process of this training; it says why itself ({said})") from error
     except OSError as error:
         raise TagsegError(
             f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
