@@ -89,14 +89,29 @@ class Exchange(Callback):
 
     def on_train_end(self, trainer: Trainer, *_: Any) -> None:
         """Write down what the first process counted, of the median step."""
+        figures: dict[str, Any] = {
+            name: statistics.median_low([step[name] for step in self.steps]) for name in self.steps[0]
+        }
+        if isinstance(trainer.strategy.model, DistributedDataParallel):
+            dist.all_reduce = self.all_reduce
+            figures["other_sums"] += bool(self.used)
+            figures["other_bytes"] += 4 * self.used  # int32
+            figures["seconds_sum"] = seconds_of_sum(figures["gradient_bytes"], trainer.strategy.root_device)
         if trainer.is_global_zero:
-            counts = {name: statistics.median_low([step[name] for step in self.steps]) for name in self.steps[0]}
-            if isinstance(trainer.strategy.model, DistributedDataParallel):
-                dist.all_reduce = self.all_reduce
-                counts["other_sums"] += bool(self.used)
-                counts["other_bytes"] += 4 * self.used  # int32
-            figures = counts | {"seconds": statistics.median(self.seconds), "fastest": min(self.seconds)}
+            figures |= {"seconds": statistics.median(self.seconds), "fastest": min(self.seconds)}
             (self.folder / "figures.json").write_text(json.dumps(figures))
+
+
+def seconds_of_sum(size: int, device: torch.device) -> float:
+    """Median time to sum so many bytes over all processes while nothing else is computed."""
+    values, seconds = torch.ones(size // 4, device=device), []
+    for _ in range(9):
+        dist.barrier()
+        started = time.perf_counter()
+        dist.all_reduce(values)
+        values[0].item()  # a GPU's sum is only ordered by then
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
 def draw_photos(root: Path, count: int = 8) -> None:
@@ -170,6 +185,7 @@ def measure(config: Config, folder: Path) -> dict[str, Any]:
         for what, run in (("one", one), ("two", two), ("two_apart", left))
         for kind in ("seconds", "fastest")
     }
+    seconds["seconds_sum"] = round(two["seconds_sum"], 5)
     return counts | seconds | {"largest_relative_loss_difference": max(abs(a - b) / abs(b) for a, b in pairs)}
 
 
@@ -177,6 +193,7 @@ def show(backend: str, found: dict[str, Any]) -> None:
     """Print what one backend measured."""
     rows = [
         ("sums of gradients a step", f"{found['gradient_sums']}, {found['gradient_bytes'] / 1e6:.3f} MB"),
+        ("sum of as many bytes alone, ms", f"{1000 * found['seconds_sum']:.1f}"),
         ("other sums a step", f"{found['other_sums']}, {found['other_bytes'] / 1e3:.1f} kB"),
     ]
     for what, name in (
@@ -186,7 +203,9 @@ def show(backend: str, found: dict[str, Any]) -> None:
     ):
         median, fastest = (1000 * found[f"{kind}_{name}"] for kind in ("seconds", "fastest"))
         rows.append((f"step of {what}, ms", f"{median:.0f} (fastest {fastest:.0f})"))
-    rows.append(("largest relative difference of a loss from one process", f"{found[list(found)[-1]]:.1e}"))
+    rows.append(
+        ("largest relative difference of a loss from one process", f"{found['largest_relative_loss_difference']:.1e}")
+    )
     print(f"\n| {backend} | |\n| --- | --- |")
     for row in rows:
         print(f"| {row[0]} | {row[1]} |")
