@@ -171,7 +171,7 @@ def watched(way: Way) -> list[tuple[Any, str, str]]:
         (student.projector, "forward", "projections"),
         (teacher.projector, "embed" if way.name == "fast" else "forward", "projections"),
         (student.decoder, "forward", "decoder"),
-        (student.encoder, "forward", "student"),
+        (own, "encode_student", "student") if way.name == "fast" else (student.encoder, "forward", "student"),
     ]
     if way.name == "published":
         return [

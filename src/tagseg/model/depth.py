@@ -5,10 +5,10 @@ So the losses of a batch are the same whether one process trains on it or severa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from timm.layers import DropPath
 from torch import Tensor, nn
 
@@ -45,6 +45,22 @@ def take_over(block: nn.Module) -> list[StochasticDepth]:
             depths.append(StochasticDepth(child.drop_prob, child.scale_by_keep))
             setattr(block.get_submodule(parent), attribute, depths[-1])
     return depths
+
+
+def add_branch(
+    tokens: Float[Tensor, "B N D"],
+    branch: Callable[[Tensor], Tensor],
+    depth: StochasticDepth,
+    kept: Bool[Tensor, " B"],
+) -> Float[Tensor, "B N D"]:
+    """``tokens + depth(branch(tokens))``, the branch computed for the images alone that keep it."""
+    factor = 1 / (1 - depth.drop_prob) if depth.scale_by_keep and depth.drop_prob < 1 else 1.0
+    if kept.all():
+        return torch.add(tokens, branch(tokens), alpha=factor)
+    if not kept.any():
+        return tokens
+    images = kept.nonzero().flatten()
+    return tokens.index_add(0, images, branch(tokens.index_select(0, images)), alpha=factor)
 
 
 def draw_kept(depths: Sequence[Sequence[StochasticDepth]], seeds: Sequence[int]) -> Bool[Tensor, "blocks places B"]:

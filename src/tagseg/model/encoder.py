@@ -225,7 +225,12 @@ class Encoder(nn.Module):
             seeds: one an image, from which its stochastic depth is drawn; without them it is drawn from PyTorch's
                 generator.
         """
-        tokens, auxiliary, grid = self._run(images, mask, len(self.blocks) - 1, seeds)
+        return self.features(*self._run(images, mask, len(self.blocks) - 1, seeds))
+
+    def features(
+        self, tokens: Float[Tensor, "B N D"], auxiliary: Float[Tensor, "B N D"], grid: tuple[int, int]
+    ) -> Features:
+        """What is read of the tokens behind the last and behind the auxiliary block."""
         return Features(_to_map(self.norm(tokens), grid), _to_map(auxiliary, grid), tokens, self.aggregate)
 
     def auxiliary(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:

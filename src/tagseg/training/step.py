@@ -15,6 +15,7 @@ from torch import Tensor
 from tagseg.data.loaders import Batch
 from tagseg.model.encoder import Features
 from tagseg.model.packed import encode
+from tagseg.model.student import encode_student
 from tagseg.pseudo.cam import present_cam
 from tagseg.pseudo.present import present_classes
 from tagseg.training.dense import dense_losses
@@ -46,11 +47,12 @@ def fast_losses(fsr: FSR, batch: Batch, step: int) -> StepLosses:
 
     # 3. Student on [x1; x2 masked], teacher on [x1; x2].
     if mask is None:
-        view1 = fsr.student.encoder(x1, seeds=batch.depth_seeds(1))
+        view1 = encode_student(fsr.student.encoder, x1, None, batch.depth_seeds(1))
     else:
         x2 = fsr.student.normalise(batch.view2)
         masks = torch.cat([torch.zeros_like(mask), mask])
-        both = fsr.student.encoder(torch.cat([x1, x2]), masks, batch.depth_seeds(1) + batch.depth_seeds(2))
+        seeds = batch.depth_seeds(1) + batch.depth_seeds(2)
+        both = encode_student(fsr.student.encoder, torch.cat([x1, x2]), masks, seeds)
         view1, view2 = both[: len(x1)], both[len(x1) :]
         if weights["certain"] or weights["uncertain"]:
             terms, found = _distil(fsr, x1, x2, view2, mask, batch, step)
