@@ -7,8 +7,9 @@
 
 Photos and tags are those of ``../shared/data/voc20mix``, or invented noise where it is absent (the time is the same).
 ``--run`` does so many steps of the fast way alone, with the loader running.
-A late step is measured: all losses on, masks by the CAM. Both ways take turns, step by step; a ratio is the median of
-the turns' ratios. Ends with one line of JSON; ``--quick`` takes under a minute on 2 cores.
+A late step is measured: all losses on, masks by the CAM. The ways take turns, step by step, on a CPU each in a process
+of its own; a ratio is the median of the turns' ratios. Ends with one line of JSON; ``--quick`` takes under a minute on
+2 cores.
 """
 
 from __future__ import annotations
@@ -18,200 +19,33 @@ import copy
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import step_published as published
-import tagseg.training.module as module_file
-import tagseg.training.step as step_file
-from step_measure import Parts, count_flops, machine, peak_memory, peak_rate, synchronise
-from tagseg import presets
-from tagseg.config import Config, replace
-from tagseg.data import sources
-from tagseg.data.loaders import Batch, training_loader
-from tagseg.model.teacher import update_teacher
-from tagseg.training.module import FSR
-from tagseg.training.optimiser import parameter_groups
-from tagseg.training.speed import prepare
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-PHOTOS = SHARED / "data" / "voc20mix"
-TINY = SHARED / "weights" / "deit_tiny_patch16_224.safetensors"
-ENCODERS = {
-    "tiny": "deit_tiny_patch16_224",
-    "small": "deit_small_patch16_224",
-    "base": "vit_base_patch16_224.augreg_in21k_ft_in1k",
-}
-LATE = 19_000
-"""A step at which everything is on, of 20,000."""
+from step_measure import Parts, machine, peak_rate, synchronise
+from step_turns import Measured, measure
+from step_ways import ENCODERS, Way, batches, configuration, make_way, to_device
+from tagseg.config import Config
+from tagseg.data.loaders import Batch
 
 CPU_TABLE = [("tiny", 224, 1), ("tiny", 224, 4), ("tiny", 448, 1), ("small", 224, 2), ("base", 224, 1)]
 GPU_TABLE = [("tiny", 224, 32), ("small", 448, 8), ("base", 448, 1), ("base", 448, 8), ("base", 448, 32)]
 
 
-@dataclass
-class Way:
-    """One way to do a step.
-
-    Attributes:
-        name: ``fast``, ``plain`` or ``published``.
-        fsr: its own networks.
-        optimiser: theirs.
-        losses: batch → weighted sum and terms.
-        average: teacher, student, momentum → nothing.
-        autocast: whether bf16 is used.
-    """
-
-    name: str
-    fsr: FSR
-    optimiser: torch.optim.Optimizer
-    losses: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
-    average: Callable[..., None]
-    autocast: bool = False
-
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum and terms."""
-        with torch.autocast(batch.view1.device.type, torch.bfloat16, enabled=self.autocast):
-            return self.losses(batch)
-
-    def step(self, batch: Batch, parts: Parts) -> None:
-        """Losses, backward, optimiser, teacher."""
-        total, _ = self.forward(batch)
-        with parts.part("backward"):
-            total.backward()
-        with parts.part("optimiser"):
-            self.optimiser.step()
-            self.optimiser.zero_grad()
-        with parts.part("EMA"):
-            self.average(self.fsr.teacher, self.fsr.student, 0.9995)
-
-
-def configuration(size: str, pixels: int, batch: int, workers: int) -> Config:
-    """The published recipe at a size; full CAM scales."""
-    weights = str(TINY) if size == "tiny" and TINY.exists() else "none"
-    return replace(
-        presets.voc2012(),
-        data={"source": "folder", "root": str(PHOTOS)},
-        network={"encoder": ENCODERS[size], "weights": weights},
-        views={"size": pixels},
-        mask={"block": pixels // 7},
-        run={"batch": batch, "workers": workers},
-    )
-
-
-def batches(config: Config) -> Iterator[Batch]:
-    """Batches of photos, or of noise with two tags each."""
-    if PHOTOS.exists():
-        yield from training_loader(sources.load(config.data, "train", masks=False), config)
-    generator = torch.Generator().manual_seed(0)
-    count, size = config.run.batch, config.views.size
-    while True:
-        views = torch.randint(0, 256, (2, count, 3, size, size), dtype=torch.uint8, generator=generator)
-        tags = torch.zeros(count, 20).scatter_(1, torch.rand(count, 20, generator=generator).argsort(1)[:, :2], 1)
-        seeds = torch.randint(0, 2**60, (count,), generator=generator)
-        yield Batch(views[0], views[1], views.new_zeros(count, 0, 3, 8, 8), tags, seeds)
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """A copy of the batch on a device."""
-    return Batch(**{name: value.to(device, non_blocking=True) for name, value in vars(batch).items()}).augmented()
-
-
-def make_ways(config: Config, arguments: argparse.Namespace, device: torch.device) -> list[Way]:
-    """The fast, the plain and the published way, with the same weights."""
-    torch.manual_seed(0)
-    classes = tuple(f"class {index}" for index in range(20))
-    first = FSR(config, classes).to(device).train()
-    ways = []
-    for name in ("fast", "plain", "published"):
-        if name not in arguments.ways:
-            continue
-        fsr = copy.deepcopy(first)
-        settings = config.optimiser
-        groups = parameter_groups(fsr.student, settings.rate, settings.head_factor, settings.weight_decay)
-        if name == "published":
-            for layer in fsr.modules():
-                if hasattr(layer, "fused_attn"):
-                    layer.fused_attn = False  # type: ignore[assignment]
-
-            def losses(batch: Batch, fsr: FSR = fsr) -> tuple[Tensor, dict[str, Tensor]]:
-                return published.published_losses(fsr, batch, LATE)
-
-            ways.append(Way(name, fsr, published.make_optimiser(groups), losses, published.update_teacher))
-            continue
-        speed = (
-            {"step": name} if name == "plain" else {"compile": arguments.compile, "checkpoint": arguments.checkpoint}
-        )
-        fsr.config = replace(config, speed=speed)
-        prepare(fsr.student, fsr.teacher, fsr.config.speed)
-
-        def own(batch: Batch, fsr: FSR = fsr) -> tuple[Tensor, dict[str, Tensor]]:
-            found = fsr.losses(batch, LATE)
-            return found.total, found.terms
-
-        bf16 = name == "fast" and arguments.precision == "bf16"
-        ways.append(Way(name, fsr, torch.optim.AdamW(groups, fused=True), own, update_teacher, bf16))
-    return ways
-
-
-def watched(way: Way) -> list[tuple[Any, str, str]]:
-    """The functions whose time is told apart, and what each is called in the table."""
-    own = published if way.name == "published" else step_file
-    student, teacher = way.fsr.student, way.fsr.teacher
-    common = [
-        (own, "classification_loss", "L_cls"),
-        (own, "affinity_loss", "L_aff"),
-        (own, "uncertain_loss", "L_unc"),
-        (own, "certain_loss", "L_cer"),
-        (student.projector, "forward", "projections"),
-        (teacher.projector, "embed" if way.name == "fast" else "forward", "projections"),
-        (student.decoder, "forward", "decoder"),
-        (own, "encode_student", "student") if way.name == "fast" else (student.encoder, "forward", "student"),
-    ]
-    if way.name == "published":
-        return [
-            *common,
-            (own, "multi_scale_cams", "CAMs"),
-            (own, "refined_labels", "PAR and labels"),
-            (own, "segmentation_loss", "L_seg"),
-            (own, "energy_on_host", "L_reg"),
-            (teacher.encoder, "forward", "teacher"),
-        ]
-    return [
-        *common,
-        (module_file, "present_aux_cam", "CAM 1 (view 2, mask)"),
-        (own, "present_cam", "CAM 2 (view 1, labels)"),
-        (module_file, "refined_label", "PAR and labels"),
-        (own, "dense_losses", "L_seg and L_reg"),
-        (own, "encode", "teacher"),
-    ]
-
-
-@dataclass
-class Measured:
-    """What was found of one way: seconds of each step, seconds of each part, peak bytes, arithmetic of a step."""
-
-    seconds: list[float]
-    parts: dict[str, float]
-    memory: float
-    flops: float
-
-
-def largest_difference(ways: list[Way], some: list[Batch]) -> tuple[float, float]:
+def largest_difference(
+    config: Config, arguments: argparse.Namespace, device: torch.device, some: list[Batch]
+) -> tuple[float, float]:
     """Largest difference of a loss term, and of a gradient relative to the largest one's norm, between two ways.
 
     The fast and the published way have the same weights: those at the start and, for each further batch, those after a
     step of the fast way's optimiser.
     """
-    chosen = [way for way in ways if way.name in ("fast", "published")]
-    if len(chosen) < 2:
+    if not {"fast", "published"} <= set(arguments.ways):
         return float("nan"), float("nan")
-    fast, slow = chosen
+    fast, slow = chosen = [make_way(name, config, arguments, device) for name in ("fast", "published")]
     terms_apart, gradients_apart = 0.0, 0.0
     for index, batch in enumerate(some):
         if index:
@@ -235,41 +69,6 @@ def losses_and_gradients(way: Way, batch: Batch) -> tuple[dict[str, float], dict
     way.fsr.centres.load_state_dict(centres)
     way.optimiser.zero_grad()
     return {name: float(value.detach()) for name, value in terms.items()}, gradients
-
-
-def measure(ways: list[Way], some: list[Batch], steps: int, device: torch.device, quick: bool) -> dict[str, Measured]:
-    """Steps of all ways by turns; then, unless it has to be quick, the parts, memory and arithmetic of each."""
-    seconds: dict[str, list[float]] = {way.name: [] for way in ways}
-    silent = Parts(torch.device("cpu"))
-    for index in range(steps):
-        batch = some[index % len(some)]
-        for way in ways:
-            synchronise(device)
-            begin = time.perf_counter()
-            way.step(batch, silent)
-            synchronise(device)
-            seconds[way.name].append(time.perf_counter() - begin)
-    if quick:
-        return {way.name: Measured(seconds[way.name], {}, float("nan"), float("nan")) for way in ways}
-    return {way.name: Measured(seconds[way.name], *look_closer(way, some, device)) for way in ways}
-
-
-def look_closer(way: Way, some: list[Batch], device: torch.device) -> tuple[dict[str, float], float, float]:
-    """Seconds of each part (median), peak bytes and arithmetic of a step."""
-    parts = Parts(device)
-    rest = []
-    with parts.watching(watched(way)) if way.name != "plain" else parts.watching([]):
-        for batch in some[:3]:
-            parts.start()
-            begin = time.perf_counter()
-            way.step(batch, parts)
-            synchronise(device)
-            rest.append(time.perf_counter() - begin - sum(values[-1] for values in parts.seconds.values()))
-    found = {name: statistics.median(values) for name, values in parts.seconds.items()}
-    found["the rest"] = statistics.median(rest)
-    with peak_memory(device) as bytes_:
-        way.step(some[0], Parts(device))
-    return found, bytes_[0], count_flops(lambda: way.step(some[0], Parts(torch.device("cpu"))))
 
 
 def report(measured: dict[str, Measured], arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
@@ -316,15 +115,10 @@ def one(size: str, pixels: int, batch: int, arguments: argparse.Namespace, devic
     begin = time.perf_counter()
     some = [to_device(next(stream), device) for _ in range(min(4, arguments.steps))]
     data = (time.perf_counter() - begin) / len(some)
-    ways = make_ways(config, arguments, device)
     print(f"\n{ENCODERS[size]}, {pixels} px, batch {batch}, {arguments.precision}, {machine(device)}")
-    begin = time.perf_counter()
-    losses, gradients = largest_difference(ways, some[:2])
+    losses, gradients = largest_difference(config, arguments, device, some[:2])
     print(f"largest difference of a loss {losses:.1e}, of a gradient {gradients:.1e} of the largest one's norm")
-    if arguments.compile:
-        ways[0].step(some[0], Parts(device))
-        print(f"compiled in {time.perf_counter() - begin:.0f} s")
-    figures = report(measure(ways, some, arguments.steps, device, arguments.quick), arguments, device)
+    figures = report(measure(config, arguments, device), arguments, device)
     seconds = figures.get("seconds_fast", float("nan"))
     print(f"data, in the training's own process: {1e3 * data:.0f} ms a batch, {data / seconds:.1%} of a fast step")
     return {
@@ -337,7 +131,7 @@ def one(size: str, pixels: int, batch: int, arguments: argparse.Namespace, devic
 def long_run(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """The fast step alone, the loader running; what the whole schedule would take."""
     config = configuration(arguments.size, arguments.pixels, arguments.batch, arguments.workers)
-    way = make_ways(config, argparse.Namespace(**{**vars(arguments), "ways": ["fast"]}), device)[0]
+    way = make_way("fast", config, arguments, device)
     stream = batches(config)
     parts = Parts(torch.device("cpu"))
     waited, begin = 0.0, time.perf_counter()

@@ -6,7 +6,7 @@ import ctypes
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,6 @@ from unittest.mock import patch
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-
-from tagseg.model import packed
-from tagseg.pseudo import cam
 
 DATASHEET = {
     "H100": {"bf16": 989e12, "tf32": 495e12, "32": 67e12},
@@ -88,23 +85,20 @@ class Parts:
             yield
 
 
-def serial(work: Callable[[Any], Any], parts: Sequence[Any], device: torch.device) -> list[Any]:
-    """``model.cores.on_each_core`` in this thread."""
-    return [work(part) for part in parts]
-
-
 def count_flops(work: Callable[[], Any]) -> float:
     """Arithmetic of matrix products, convolutions and attention; each multiplication and addition counts.
 
-    Counted in this thread and without oneDNN's fused products: PyTorch's counter knows neither.
+    Counted with one thread, which is this one, and without oneDNN's fused products: PyTorch's counter knows neither
+    other threads nor those.
     """
     counter = FlopCounterMode(display=False)
-    places = [patch.object(module, "on_each_core", serial) for module in (cam, packed)]
-    with ExitStack() as stack:
-        for place in places:
-            stack.enter_context(place)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
         with torch.backends.mkldnn.flags(enabled=False), counter:
             work()
+    finally:
+        torch.set_num_threads(threads)
     return float(counter.get_total_flops())
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagseg.model.cores import on_each_core, part_size
+from tagseg.model.cores import on_each_core, part_size, trained_on_each_core
 
 CPU = torch.device("cpu")
 
@@ -85,3 +85,28 @@ def test_parts_are_as_large_as_allowed_and_share_out_evenly(count, most):
     assert 1 <= size <= max(1, most)
     parts = -(-count // size)
     assert parts >= min(2, count), "a core is idle only where there is no image for it"
+
+
+def test_gradients_of_all_parts_are_added_and_a_second_backward_pass_is_refused(two_threads):
+    weight = torch.tensor([2.0, 3.0], requires_grad=True)
+    unused = torch.ones(2, requires_grad=True)
+    parts = [torch.tensor([[1.0, 2.0]]), torch.tensor([[10.0, 20.0], [100.0, 200.0]])]
+    squares, sums = trained_on_each_core(lambda part: (part * weight**2, part + weight), parts, [weight, unused])
+    torch.testing.assert_close(squares, torch.cat(parts) * torch.tensor([4.0, 9.0]))
+    total = squares.sum() + 5 * sums.sum()
+    total.backward(retain_graph=True)
+    torch.testing.assert_close(weight.grad, torch.tensor([111 * 4.0 + 15, 222 * 6.0 + 15]))
+    assert not unused.grad.any()
+    with pytest.raises(TypeError):
+        total.backward()
+
+
+def test_an_error_in_a_part_is_raised_and_the_threads_are_given_back(two_threads):
+    weight = torch.ones(1, requires_grad=True)
+
+    def fails(_):
+        raise RuntimeError("a part failed")
+
+    with pytest.raises(RuntimeError, match="a part failed"):
+        trained_on_each_core(fails, [0, 1], [weight])
+    assert torch.get_num_threads() == 2

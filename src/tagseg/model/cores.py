@@ -46,8 +46,6 @@ def trained_on_each_core(
         parts: of equal shares of work.
         parameters: whose gradients are wanted. All are given one, if only zeros.
     """
-    if len(parts) == 1:
-        return work(parts[0])
     results: tuple[Tensor, ...] = _OnEachCore.apply(work, parts, *parameters)
     return results
 
@@ -79,8 +77,10 @@ class _OnEachCore(torch.autograd.Function):
 
 
 def _at_once(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """Each part on a core, one thread each."""
+    """Each part on a core, one thread each; a part alone in this thread, on all cores."""
     threads = torch.get_num_threads()
+    if len(parts) == 1 or threads == 1:
+        return [work(part) for part in parts]
     cores = _cores(threads, os.getpid())
     torch.set_num_threads(1)
     try:

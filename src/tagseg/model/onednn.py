@@ -17,6 +17,8 @@ from timm.layers import Mlp
 from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 
+from tagseg.model.cores import on_each_core
+
 _ROWS = 1024
 """The weights' layout is chosen for about so many rows; any number works."""
 
@@ -65,7 +67,8 @@ def weights_packed(blocks: Iterable[nn.Module]) -> Iterator[None]:
     A second use inside shares the first one's. There is no other way to know when to pack anew: PyTorch's count of
     changes to a tensor leaves out what the fused AdamW does.
     """
-    own = {block: FusedBlock(block) for block in blocks if block not in _packed and _fits(block)}
+    new = [block for block in blocks if block not in _packed and _fits(block)]
+    own = dict(zip(new, on_each_core(FusedBlock, new, torch.device("cpu")), strict=True))
     _packed.update(own)
     try:
         yield

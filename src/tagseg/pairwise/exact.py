@@ -52,7 +52,8 @@ def exact_filter(points: Float[Tensor, "B N F"], values: Float[Tensor, "B N M"])
         from tagseg.pairwise.exact_triton import gaussian_sum
 
         return gaussian_sum(points.float().contiguous(), values.float().contiguous())
-    # −½‖a − b‖² = a·b − ½‖a‖² − ½‖b‖²: one matrix product, with both norms as extra columns.
+    # −½‖a − b‖² = a·b − ½‖a‖² − ½‖b‖²: one matrix product, with both norms as extra columns. Exponents are differences
+    # of large numbers here.
     points = points.float() - points.float().mean(dim=1, keepdim=True)
     norm = -0.5 * points.square().sum(dim=2, keepdim=True)
     one = torch.ones_like(norm)
@@ -82,7 +83,7 @@ def _sum_of_blocks(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
 
 @contextmanager
 def full_precision(device: str) -> Iterator[None]:
-    """Neither autocast nor TF32: exponents are differences of large numbers and need all of float32's digits."""
+    """Neither autocast nor TF32 inside: for what needs all of float32's digits."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -1,23 +1,30 @@
-"""L_seg and L_reg of a decoder's patch grid, one image's pixels at a time.
+"""L_seg and L_reg of a decoder's patch grid, some rows of an image's pixels at a time.
 
 As the formulas stand (``segmentation_loss``, ``dense_energy``), logits, their log-softmax, their softmax and the
-gradients of all these lie in memory at full size for every image and class: gigabytes with COCO's 81 classes. Here the
-pixels of an image are made, read and forgotten, in the forward pass and again in the backward pass.
+gradients of all these lie in memory at full size for every image and class: gigabytes with COCO's 81 classes. Here some
+rows of an image are made, read and forgotten, in the forward pass and again in the backward pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from tagseg.config import EnergyConfig
 from tagseg.data.dataset import IGNORE
+from tagseg.model.cores import on_each_core
 from tagseg.pairwise.energy import dense_energy, gated_neighbours
+from tagseg.pairwise.exact import full_precision
 from tagseg.training.losses import pixel_weights, segmentation_loss
+
+CACHED = 65_536
+"""Numbers of one band on a CPU: what stays in a core's cache."""
 
 
 def dense_losses(
@@ -35,7 +42,7 @@ def dense_losses(
         energy: settings of L_reg, ``None`` where it is off.
     """
     height, width = label.shape[-2:]
-    with torch.autocast(logits.device.type, enabled=False):
+    with full_precision(logits.device.type):
         if height % 2 or width % 2:  # pixels cannot be paired: the formulas as they stand
             upsampled = _pixels(logits.float(), (height, width))
             found = {"segmentation": segmentation_loss(upsampled, label)}
@@ -47,47 +54,96 @@ def dense_losses(
 
 
 class _Dense(torch.autograd.Function):
-    """Both losses; S at half resolution is the mean of two by two pixels."""
+    """Both losses; S at half resolution is the mean of two by two pixels. Images share the cores."""
 
     @staticmethod
     def forward(
         ctx: Any, logits: Tensor, label: Tensor, weights: Tensor, image: Tensor, config: EnergyConfig | None
     ) -> tuple[Tensor, Tensor]:
-        size = label.shape[-2], label.shape[-1]
-        known = torch.where(label == IGNORE, 0, label).unsqueeze(1)
-        segmentation = logits.new_zeros(())
-        halves = []
-        for grid, of, weight in zip(logits.split(1), known.split(1), weights.split(1), strict=True):
-            log = torch.log_softmax(_pixels(grid, size), dim=1)
-            segmentation -= (log.gather(1, of).squeeze(1) * weight).sum()
-            if config is not None:
-                halves.append(F.avg_pool2d(log.exp_(), 2))
+        known = torch.where(label == IGNORE, 0, label)
+        bands = _Bands(logits, known.shape[-2:])
+        images = list(zip(logits, known, weights, strict=True))
+        found = on_each_core(lambda one: bands.entropy_and_half(*one, half=config is not None), images, logits.device)
+        segmentation = torch.stack([entropy for entropy, _ in found]).sum()
         energy, gated, ctx.factor = logits.new_zeros(()), logits.new_zeros(0), 0.0
         if config is not None:
-            soft = torch.cat(halves)
+            soft = torch.stack([half for _, half in found if half is not None])
             gated = gated_neighbours(soft, image, label, config)
             energy = -(soft * gated).sum() * config.scale
             ctx.factor = -2 * config.scale / 4  # a quarter: each pixel of four
         ctx.save_for_backward(logits, known, weights, gated)
+        ctx.bands = bands
         return segmentation, energy
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         logits, known, weights, gated = ctx.saved_tensors
         of_segmentation, of_energy = grad_outputs
-        size = known.shape[-2], known.shape[-1]
-        gradients = []
-        for index, grid in enumerate(logits.split(1)):
-            soft = torch.softmax(_pixels(grid, size), dim=1)
-            weight = weights[index, None, None] * of_segmentation
-            gradient = (soft * weight).scatter_add_(1, known[index : index + 1], -weight)
-            if len(gated):
-                pull = F.interpolate(gated[index : index + 1], scale_factor=2, mode="nearest") * soft
-                gradient += (pull - soft * pull.sum(dim=1, keepdim=True)) * (ctx.factor * of_energy)
-            gradients.append(
-                torch.ops.aten.upsample_bilinear2d_backward(gradient, size, list(grid.shape), False, None, None)
-            )
-        return torch.cat(gradients), None, None, None, None
+        pulls = gated * (ctx.factor * of_energy) if len(gated) else [None] * len(logits)
+        images = list(zip(logits, known, weights * of_segmentation, pulls, strict=True))
+        with full_precision(logits.device.type):
+            gradients = on_each_core(lambda one: ctx.bands.gradient(*one), images, logits.device)
+        return torch.stack(gradients), None, None, None, None
+
+
+class _Bands:
+    """The pixels of an image, some rows at a time.
+
+    Bilinear enlarging is linear along each axis: pixels = rows · grid · columnsᵀ, with a small matrix for each axis. So
+    a band of rows is one product, and so is its way back.
+    """
+
+    def __init__(self, logits: Float[Tensor, "B C h w"], size: Sequence[int]) -> None:
+        height, width = size
+        self.rows, self.columns = (
+            F.interpolate(torch.eye(old, device=logits.device)[None], size=new, mode="linear", align_corners=False)[0].T
+            for old, new in zip(logits.shape[-2:], size, strict=True)
+        )
+        at_once = height
+        if logits.device.type == "cpu":
+            at_once = max(2, CACHED // (logits.shape[1] * width) // 2 * 2)
+        self.bands = [slice(first, first + at_once) for first in range(0, height, at_once)]
+
+    def entropy_and_half(
+        self, grid: Float[Tensor, "C h w"], known: Int64[Tensor, "H W"], weight: Float[Tensor, "H W"], half: bool
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "C h2 w2"] | None]:
+        """−Σ weight · log softmax at the known class, and the softmax at half resolution."""
+        wide, entropy, halves = self._wide(grid), grid.new_zeros(()), []
+        for band in self.bands:
+            log = torch.log_softmax(self._pixels(wide, band), dim=1)
+            entropy -= (log.gather(1, known[band].unsqueeze(1)).squeeze(1) * weight[band]).sum()
+            if half:
+                halves.append(F.avg_pool2d(log.exp_().transpose(0, 1), 2))
+        return entropy, torch.cat(halves, dim=1) if half else None
+
+    def gradient(
+        self,
+        grid: Float[Tensor, "C h w"],
+        known: Int64[Tensor, "H W"],
+        weight: Float[Tensor, "H W"],
+        pull: Float[Tensor, "C h2 w2"] | None,
+    ) -> Float[Tensor, "C h w"]:
+        """Of the entropy above, plus that of Σ pull · S, ``pull`` repeated at each of four pixels."""
+        wide = self._wide(grid)
+        total = torch.zeros_like(wide)
+        for band in self.bands:
+            soft = torch.softmax(self._pixels(wide, band), dim=1)
+            here = weight[band].unsqueeze(1)
+            gradient = (soft * here).scatter_add_(1, known[band].unsqueeze(1), -here)
+            if pull is not None:
+                part = pull[:, band.start // 2 : band.stop // 2].transpose(0, 1)  # (r/2, C, W/2)
+                pulled = part.repeat_interleave(2, 0).repeat_interleave(2, 2).mul_(soft)
+                gradient += pulled.addcmul_(soft, pulled.sum(dim=1, keepdim=True), value=-1)
+            total.addmm_(self.rows[band].T, gradient.flatten(1))
+        # (h, C·W) → (h, C, w) → (C, h, w)
+        return (total.unflatten(1, (len(grid), -1)) @ self.columns).transpose(0, 1)
+
+    def _wide(self, grid: Float[Tensor, "C h w"]) -> Float[Tensor, "h CW"]:
+        return (grid.transpose(0, 1) @ self.columns.T).flatten(1)
+
+    def _pixels(self, wide: Float[Tensor, "h CW"], band: slice) -> Float[Tensor, "r C W"]:
+        return (self.rows[band] @ wide).unflatten(1, (-1, len(self.columns)))
 
 
 def _pixels(grid: Float[Tensor, "B C h w"], size: tuple[int, int]) -> Float[Tensor, "B C H W"]:
