@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 import torch
+from timm.models.vision_transformer import ParallelThingsBlock
 from torch import nn
 
 from tagseg.config import NetworkConfig
@@ -128,16 +129,11 @@ def test_a_size_that_is_no_multiple_of_the_patch_is_refused():
         encoder_of(config_of("vit_tiny_patch16_224"))(torch.zeros(1, 3, 64, 70))
 
 
-@pytest.mark.parametrize("layer", [-1, -2, -3])
-def test_the_early_exit_gives_the_same_auxiliary_map(images, layer):
-    config = dataclasses.replace(config_of("vit_tiny_patch16_224"), aux_layer=layer)
-    encoder = encoder_of(config)
-    assert torch.equal(encoder.auxiliary(images), encoder(images).auxiliary)
-    calls = []
-    for index, block in enumerate(encoder.blocks):
-        block.register_forward_hook(lambda *_, index=index: calls.append(index))
-    encoder.auxiliary(images)
-    assert calls == list(range(3 + layer + 1)), "no block behind the auxiliary one runs"
+def test_blocks_without_an_attention_of_their_own_are_refused_in_one_line():
+    config = config_of("vit_tiny_patch16_224")
+    config = dataclasses.replace(config, encoder_options={**config.encoder_options, "block_fn": ParallelThingsBlock})
+    with pytest.raises(TagsegError, match="blocks of the kind ParallelThingsBlock, expected blocks with one attention"):
+        encoder_of(config)
 
 
 def test_the_auxiliary_map_is_not_normalised_and_the_final_one_is(images):

@@ -67,7 +67,7 @@ def test_without_the_final_map_no_block_behind_the_auxiliary_one_runs(monkeypatc
     groups = encode_packed(encoder, inputs_of(), final=False)
     assert seen == list(encoder.blocks)[: encoder.aux_index + 1]
     for group, images in zip(groups, inputs_of(), strict=True):
-        assert_same(group.auxiliary, encoder.auxiliary(images).flatten(2).transpose(1, 2))
+        assert_same(group.auxiliary, encoder(images).auxiliary.flatten(2).transpose(1, 2))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

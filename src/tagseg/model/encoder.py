@@ -124,7 +124,7 @@ class Encoder(nn.Module):
                 f"{config.encoder} has {len(self.blocks)} blocks"
             )
         self.pooling = config.aggregation
-        heads = int(vit.blocks[0].attn.num_heads)  # type: ignore[union-attr,arg-type]
+        heads = _heads(vit, config.encoder)
         depth = config.aggregation_depth if config.aggregation == "attention" else 0
         self.aggregation = nn.ModuleList(CrossAttentionBlock(self.width, heads) for _ in range(depth))
 
@@ -186,13 +186,13 @@ class Encoder(nn.Module):
         return 0 if self.register_tokens is None else self.register_tokens.shape[1]
 
     def _run(
-        self, images: Tensor, mask: Tensor | None, last: int, seeds: Sequence[int] | None = None
+        self, images: Tensor, mask: Tensor | None, seeds: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor, tuple[int, int]]:
-        """Tokens after block ``last`` and after the auxiliary block, both (B, N, D), and the patch grid."""
+        """Tokens behind the last and behind the auxiliary block, both (B, N, D), and the patch grid."""
         tokens, grid = self.first_tokens(images, mask)
         kept = None if seeds is None or not self.training else draw_kept(self.depths, seeds).to(tokens.device)
         auxiliary = tokens
-        for index in range(last + 1):
+        for index in range(len(self.blocks)):
             tokens = self._block(index, tokens, kept)
             if index == self.aux_index:
                 auxiliary = tokens
@@ -225,7 +225,7 @@ class Encoder(nn.Module):
             seeds: one an image, from which its stochastic depth is drawn; without them it is drawn from PyTorch's
                 generator.
         """
-        return self.features(*self._run(images, mask, len(self.blocks) - 1, seeds))
+        return self.features(*self._run(images, mask, seeds))
 
     def features(
         self, tokens: Float[Tensor, "B N D"], auxiliary: Float[Tensor, "B N D"], grid: tuple[int, int]
@@ -233,14 +233,9 @@ class Encoder(nn.Module):
         """What is read of the tokens behind the last and behind the auxiliary block."""
         return Features(_to_map(self.norm(tokens), grid), _to_map(auxiliary, grid), tokens, self.aggregate)
 
-    def auxiliary(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
-        """Only the auxiliary map: stops at its block."""
-        _, auxiliary, grid = self._run(images, None, self.aux_index)
-        return _to_map(auxiliary, grid)
-
     def patch_map(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
         """Only the final map, without the global token: what prediction needs."""
-        tokens, _, grid = self._run(images, None, len(self.blocks) - 1)
+        tokens, _, grid = self._run(images, None)
         return _to_map(self.norm(tokens), grid)
 
     def aggregate(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B D"]:
@@ -256,6 +251,18 @@ class Encoder(nn.Module):
         for block in self.aggregation:
             token = block(token, tokens)
         return token
+
+
+def _heads(vit: VisionTransformer, name: str) -> int:
+    """Attention heads of a block."""
+    block = vit.blocks[0]
+    attention = getattr(block, "attn", None)
+    if attention is None:
+        raise TagsegError(
+            f"network.encoder {name!r} has blocks of the kind {type(block).__name__}, expected blocks with one "
+            "attention: try deit_small_patch16_224 or vit_base_patch16_224"
+        )
+    return int(attention.num_heads)
 
 
 def _to_map(tokens: Float[Tensor, "B N D"], grid: tuple[int, int]) -> Float[Tensor, "B D h w"]:

@@ -82,10 +82,6 @@ class Network(nn.Module):
         """Final and auxiliary class activation maps of images, not normalised."""
         return self.cams_of(self.encoder(images))
 
-    def aux_cam(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K h w"]:
-        """Only the auxiliary map, without the layers behind it."""
-        return F.relu(self.aux_classifier(self.encoder.auxiliary(images)))
-
     def segment_logits(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
         """Only the decoder's logits: what prediction needs."""
         return self.decoder(self.encoder.patch_map(images))

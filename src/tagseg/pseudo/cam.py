@@ -60,17 +60,6 @@ def multi_scale_cam(
     return Cams(present.scatter(cams.final, count), present.scatter(cams.auxiliary, count))
 
 
-def multi_scale_aux_cam(
-    network: Network,
-    images: Float[Tensor, "B 3 H W"],
-    scales: Sequence[float],
-    tags: Float[Tensor, "B K"] | None = None,
-) -> Float[Tensor, "B K H W"]:
-    """Only the auxiliary CAM: runs no layer behind the auxiliary one."""
-    present = present_classes(images.new_ones(len(images), len(network.classes)) if tags is None else tags)
-    return present.scatter(present_aux_cam(network, images, scales, present), len(network.classes))
-
-
 def present_cam(network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequence[float], present: Present) -> Cams:
     """``multi_scale_cam`` of the present classes alone, (B, n, H, W): no map in memory that nobody asked for."""
     return Cams(*_sum_over_scales(network, images, scales, present, final=True))
@@ -79,7 +68,7 @@ def present_cam(network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequ
 def present_aux_cam(
     network: Network, images: Float[Tensor, "B 3 H W"], scales: Sequence[float], present: Present
 ) -> Float[Tensor, "B n H W"]:
-    """``multi_scale_aux_cam`` of the present classes alone."""
+    """Only the auxiliary CAM of the present classes: runs no layer behind the auxiliary one."""
     (auxiliary,) = _sum_over_scales(network, images, scales, present, final=False)
     return auxiliary
 
