@@ -96,7 +96,7 @@ def batches(config: Config) -> Iterator[Batch]:
         views = torch.randint(0, 256, (2, count, 3, size, size), dtype=torch.uint8, generator=generator)
         tags = torch.zeros(count, 20).scatter_(1, torch.rand(count, 20, generator=generator).argsort(1)[:, :2], 1)
         seeds = torch.randint(0, 2**60, (count,), generator=generator)
-        yield Batch(views[0], views[1], views.new_zeros(count, 0, 3, 8, 8), tags, seeds)
+        yield Batch(views[0], views[1], views.new_zeros(count, 0, 3, 8, 8), tags, seeds, views.new_zeros(count, 0, 0))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -193,6 +193,8 @@ class LabelConfig:
     """Pseudo-labels from CAMs (METHOD §6).
 
     Attributes:
+        source: what L_seg and L_reg are told: ``cam``, labels made from the CAMs, or ``masks``, the true masks of the
+            training images. That is the fully supervised network to compare with, not the method.
         high: a pixel needs more than this for a foreground class.
         low: at or below this it is background; between the two it is ignored (255).
         refine: refine the CAMs with PAR before they are thresholded.
@@ -202,6 +204,7 @@ class LabelConfig:
         refine_sharpness: divisor of the normalised differences; smaller is more selective.
     """
 
+    source: Literal["cam", "masks"] = "cam"
     high: float = 0.7
     low: float = 0.25
     refine: bool = True
@@ -211,6 +214,7 @@ class LabelConfig:
     refine_sharpness: float = 0.3
 
     def __post_init__(self) -> None:
+        _check(self.source in ("cam", "masks"), "labels.source", self.source, "cam or masks")
         _check(0 <= self.low < self.high <= 1, "labels.low and .high", (self.low, self.high), "0 <= low < high <= 1")
         _check(self.refine_iterations >= 0, "labels.refine_iterations", self.refine_iterations, "0 or more")
         _check(

@@ -33,7 +33,8 @@ def batches(images, config, count=4, **options):
 
 def equal(a, b):
     return all(
-        torch.equal(getattr(a, name), getattr(b, name)) for name in ("view1", "view2", "local", "tags", "mask_seeds")
+        torch.equal(getattr(a, name), getattr(b, name))
+        for name in ("view1", "view2", "local", "tags", "mask_seeds", "truth")
     )
 
 
@@ -131,7 +132,7 @@ def test_a_batch_moves_as_lightning_moves_it_and_its_looks_stay_on_the_cpu(image
     (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=DEVICE), 1)
     moved = move_data_to_device(batch, torch.device("meta"))
     assert type(moved) is CroppedBatch
-    tensors = {moved.view1, moved.view2, moved.local, moved.tags, moved.mask_seeds}
+    tensors = {moved.view1, moved.view2, moved.local, moved.tags, moved.mask_seeds, moved.truth}
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert {field.device.type for field in vars(moved.looks).values()} == {"cpu"}
 
@@ -142,7 +143,7 @@ def test_a_batch_is_pinned_whole(images, tagged_folder, tmp_path, where, monkeyp
     pinned = []  # without a GPU no memory can be pinned: note what is asked for
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor.clone())
     copy = batch.pin_memory()
-    assert len(pinned) == 5
+    assert len(pinned) == 6
     assert type(copy) is type(batch)
     assert equal(copy.augmented(), batch.augmented())
 
@@ -206,3 +207,27 @@ def test_draft_names_a_damaged_jpeg_in_one_line(tmp_path):
         with pytest.raises(TagsegError, match=r"photo\.jpg.*expected") as error:
             views_of(tmp_path / "photo.jpg")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("augment", ["loader", "device"])
+def test_true_masks_come_along_where_they_are_asked_for(tagged_folder, tmp_path, augment):
+    """The squares of these photos are brighter than the ground."""
+    config = tiny_config(
+        tagged_folder, tmp_path, labels={"source": "masks"}, run={"batch": 6},
+        views={"size": 32, "augment": augment, "jitter_probability": 0.0},
+    )  # fmt: skip
+    masked = sources.load(config.data, "train", masks=True)
+    (batch,) = batches(masked, config, 1)
+    batch = batch.augmented()
+    assert batch.truth.shape == (6, 32, 32)
+    shown = (batch.truth > 0).flatten(1).any(1)
+    assert torch.equal(shown, batch.tags.any(1)) or shown.sum() >= 4, "a crop may miss its square"
+    for view, truth in zip(batch.view1[shown], batch.truth[shown], strict=True):
+        bright = view.float().amax(0)
+        assert bright[truth > 0].mean() > bright[truth == 0].mean() + 50
+        assert (bright[truth > 0] > 100).float().mean() > 0.8
+
+
+def test_without_asking_no_mask_is_read(images, tagged_folder, tmp_path):
+    (batch,) = batches(images, config_with(tagged_folder, tmp_path, batch=3), 1)
+    assert batch.truth.shape == (3, 0, 0)

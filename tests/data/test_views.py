@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from torchvision.transforms import InterpolationMode, v2
 
 from tagseg.config import ViewConfig
-from tagseg.data.looks import Look
+from tagseg.data.looks import Look, apply_look
 from tagseg.data.seeds import seeded
-from tagseg.data.views import Box, ViewDraw, Views, cut, reduction
+from tagseg.data.views import Box, ViewDraw, Views, cut, cut_mask, reduction
 
 IMAGE = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 PLAIN = {"flip": 0.0, "jitter_probability": 0.0}
@@ -145,3 +145,30 @@ def test_a_view_of_a_reduced_image_shows_the_same_part():
     draw = ViewDraw(Box(8, 16, 64, 64), 16, Look())
     assert torch.equal(cut(small, draw, 4), small[:, 2:18, 4:20])
     assert (cut(image, draw).float() - cut(small, draw, 4)).abs().mean() < 20, "bicubic is no box filter"
+
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(
+    key=st.integers(0, 10_000), height=st.integers(40, 90), width=st.integers(40, 90), side=st.sampled_from([16, 48])
+)
+def test_a_mask_is_cut_and_mirrored_as_its_view_is(key, height, width, side):
+    """A photo that shows its mask as brightness: away from edges, both still say the same."""
+    mask = torch.zeros((height, width), dtype=torch.uint8)
+    mask[height // 3 :, width // 4 : width // 2] = 1
+    mask[: height // 2, width // 2 :] = 2
+    draw = Views(ViewConfig(size=side, jitter_probability=0.0)).draw((height, width), key)[0]
+    view = apply_look(cut((100 * mask).expand(3, -1, -1), draw), draw.look)[0]
+    label = cut_mask(mask, draw)
+    assert label.shape == (side, side)
+    reach = 1 + -(-side // min(draw.box.height, draw.box.width))  # of an input pixel, in the view
+    padded = torch.nn.functional.pad(label[None].float(), (reach,) * 4, mode="replicate")[0]
+    around = padded.unfold(0, 2 * reach + 1, 1).unfold(1, 2 * reach + 1, 1).flatten(2)
+    inside = (around == label.unsqueeze(-1)).all(-1)
+    assert torch.equal((view[inside] / 100).round(), label[inside].float())
+
+
+def test_a_masks_labels_are_never_mixed():
+    mask = torch.tensor([[0, 255], [255, 7]], dtype=torch.uint8).repeat_interleave(20, 0).repeat_interleave(20, 1)
+    for key in range(20):
+        draw = Views(ViewConfig(size=48)).draw((40, 40), key)[0]
+        assert set(cut_mask(mask, draw).unique().tolist()) <= {0, 7, 255}

@@ -40,6 +40,7 @@ def batch_of(tags, size=32, local=0, seed=0):
         images(count, local, 3, 16, 16),
         tags,
         torch.arange(count) + seed,
+        torch.randint(0, len(CLASSES) + 1, (count, size, size), dtype=torch.uint8, generator=generator),
     )
 
 

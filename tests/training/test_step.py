@@ -83,6 +83,8 @@ VARIANTS = {
     "max token": {"network": {"aggregation": "max"}},
     "auxiliary map of the last block": {"network": {"aux_layer": -1}},
     "registers": {"network": {"encoder_options": {**TINY.encoder_options, "reg_tokens": 2}}},
+    "true masks": {"labels": {"source": "masks"}},
+    "true masks alone": {"labels": {"source": "masks"}, "losses": {"affinity": 0.0}, "mask": {"choice": "none"}},
     "exact energy": {"energy": {"method": "exact"}},
     "one scale": {"cam": {"scales": (0.5,)}},
     "distillation alone": {"losses": {"affinity": 0.0, "segmentation": 0.0, "energy": 0.0}},

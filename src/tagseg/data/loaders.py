@@ -20,7 +20,7 @@ from tagseg.data.images import image_size, read_image
 from tagseg.data.keys import Key, StepKeys
 from tagseg.data.looks import Look, apply_look
 from tagseg.data.seeds import seed_of
-from tagseg.data.views import ViewDraw, Views, cut, reduction
+from tagseg.data.views import ViewDraw, Views, cut, cut_mask, reduction
 
 JPEG = (".jpg", ".jpeg")
 """Endings of files that may be decoded at a reduced size."""
@@ -36,6 +36,7 @@ class Batch:
         local: (B, L, 3, s, s) uint8 local crops; L is 0 unless asked for.
         tags: (B, K) float32, 0 or 1.
         mask_seeds: (B,) int64, what each image's random mask blocks and its stochastic depth are drawn from.
+        truth: (B, H, W) uint8, the true mask of view 1, 255 ignored; (B, 0, 0) unless ``labels.source`` is ``masks``.
     """
 
     view1: Tensor
@@ -43,6 +44,7 @@ class Batch:
     local: Tensor
     tags: Tensor
     mask_seeds: Tensor
+    truth: Tensor
 
     def pin_memory(self) -> Batch:
         """Page-locked copies, for faster transfer to a GPU."""
@@ -76,7 +78,7 @@ class CroppedBatch(Batch):
         if crops:
             looks = self.looks.part(2 * count, (2 + crops) * count)
             local = augment(local.flatten(0, 1), looks).unflatten(0, (count, crops))
-        return Batch(views[:count], views[count:], local, self.tags, self.mask_seeds)
+        return Batch(views[:count], views[count:], local, self.tags, self.mask_seeds, self.truth)
 
 
 @dataclass
@@ -105,16 +107,20 @@ class TrainingViews(Dataset[Item]):
         self.images, self.seed = images, config.run.seed
         self.views = Views(config.views)
         self.tags = torch.from_numpy(images.tag_matrix())
+        self.masks = config.labels.source == "masks"
 
     def __getitem__(self, key: Key) -> Item:
-        """Views, local crops, tags and mask seed of one image; looks where the device applies them."""
+        """Views, local crops, tags, mask seed and mask of one image; looks where the device applies them."""
         epoch, index = key
         draws, parts = self.parts(self.images.samples[index].image, self.seed, epoch, index)
         looks = [draw.look for draw in draws]
         if self.views.config.augment == "loader":
             parts, looks = [apply_look(part, look) for part, look in zip(parts, looks, strict=True)], []
         seed = torch.tensor(seed_of(self.seed, epoch, index, 1))
-        return (*self.views.stack(parts), self.tags[index], seed), looks
+        truth = torch.zeros((0, 0), dtype=torch.uint8)
+        if self.masks:
+            truth = cut_mask(_mask(self.images.samples[index]), draws[0])
+        return (*self.views.stack(parts), self.tags[index], seed, truth), looks
 
     def parts(self, path: Path, *keys: int) -> tuple[list[ViewDraw], list[Tensor]]:
         """What is drawn from an image, and those parts of it, (3, S, S) uint8, without their looks."""
@@ -191,12 +197,12 @@ def score_loader(images: TaggedImages, config: Config, part: tuple[int, int] = (
 def training_collate(items: list[Item]) -> Batch:
     """Stack training samples."""
     rows, looks = zip(*items, strict=True)
-    view1, view2, local, tags, mask_seeds = (torch.stack(column) for column in zip(*rows, strict=True))
+    view1, view2, local, tags, mask_seeds, truth = (torch.stack(column) for column in zip(*rows, strict=True))
     if not looks[0]:
-        return Batch(view1, view2, local, tags, mask_seeds)
+        return Batch(view1, view2, local, tags, mask_seeds, truth)
     first, second, *crops = zip(*looks, strict=True)
     by_image = [look for image in zip(*crops, strict=True) for look in image]
-    return CroppedBatch(view1, view2, local, tags, mask_seeds, Looks.of([*first, *second, *by_image]))
+    return CroppedBatch(view1, view2, local, tags, mask_seeds, truth, Looks.of([*first, *second, *by_image]))
 
 
 def score_collate(items: list[tuple[Tensor, Tensor, Tensor]]) -> ScoreBatch:

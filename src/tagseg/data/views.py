@@ -102,6 +102,14 @@ def reduction(draws: list[ViewDraw]) -> int:
     return 1
 
 
+def cut_mask(mask: UInt8[Tensor, "H W"], draw: ViewDraw) -> UInt8[Tensor, "S S"]:
+    """The drawn part of a whole image's mask, at the view's side and mirrored where the view is; no label is mixed."""
+    box = draw.box
+    part = mask[None, box.top : box.top + box.height, box.left : box.left + box.width]
+    part = F.resize(part, [draw.side, draw.side], InterpolationMode.NEAREST_EXACT)
+    return (part.flip(-1) if draw.look.flip else part)[0].contiguous()
+
+
 def cut(image: UInt8[Tensor, "3 H W"], draw: ViewDraw, reduced: int = 1) -> UInt8[Tensor, "3 S S"]:
     """The drawn part of an image whose sides were divided by ``reduced``, at the view's side, yet without its look."""
     box = draw.box.reduced(reduced)

@@ -87,14 +87,19 @@ def _distil(
 
 
 def _supervise(fsr: FSR, x1: Tensor, view1: Features, batch: Batch, weights: dict[str, float]) -> dict[str, Tensor]:
-    """L_aff, L_seg and L_reg on pseudo-labels of view 1."""
+    """L_aff, L_seg and L_reg on pseudo-labels of view 1; L_seg and L_reg on its true mask, to compare with."""
     terms: dict[str, Tensor] = {}
-    present = present_classes(batch.tags)
-    cams = present_cam(fsr.student, x1, fsr.config.cam.scales, present)
+    told = fsr.config.labels.source == "masks"
+    if weights["affinity"] or not told:
+        present = present_classes(batch.tags)
+        cams = present_cam(fsr.student, x1, fsr.config.cam.scales, present)
     if weights["affinity"]:  # compares labels within an image alone, whatever they are called
         terms["affinity"] = affinity_loss(view1.patches, fsr.patch_label(cams.auxiliary, present.tags))
     if weights["segmentation"] or weights["energy"]:
-        label = present.named(fsr.pseudo_label(batch.view1, cams.final, present.tags))
+        if told:
+            label = batch.truth.long()
+        else:
+            label = present.named(fsr.pseudo_label(batch.view1, cams.final, present.tags))
         logits = fsr.student.decoder(view1.patches)
         terms |= dense_losses(logits, label, batch.view1, fsr.config.energy if weights["energy"] else None)
     return terms

@@ -12,7 +12,7 @@ from tagseg.config import Config
 from tagseg.config_file import save_config
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, list_some
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -58,9 +58,11 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
         raise TagsegError(
             f"{folder} already holds a training: resume it with --resume {folder}, or choose another --run.output"
         )
-    training = sources.load(config.data, config.data.train_split, masks=False)
+    training = sources.load(config.data, config.data.train_split, masks=config.labels.source == "masks")
+    if config.labels.source == "masks":
+        _check_masks(training)
     scored = _scored_images(config, training)
-    _say_what_is_trained(training, scored)
+    _say_what_is_trained(config, training, scored)
     save_config(config, folder)
 
     # Importing these takes seconds; wrong data are told before.
@@ -88,13 +90,23 @@ def _scored_images(config: Config, training: TaggedImages) -> TaggedImages | Non
     return scored
 
 
-def _say_what_is_trained(training: TaggedImages, scored: TaggedImages | None) -> None:
+def _check_masks(training: TaggedImages) -> None:
+    without = [sample.name for sample in training.samples if sample.mask is None]
+    if without:
+        raise TagsegError(
+            f"labels.source is masks, but {len(without)} of {len(training)} images of {training.source} have none "
+            f"({list_some(without)}): add their masks, or train on tags with --labels.source cam"
+        )
+
+
+def _say_what_is_trained(config: Config, training: TaggedImages, scored: TaggedImages | None) -> None:
     if not len(training):
         raise TagsegError(f"{training.source}: no images to train on, expected at least one")
     empty = sum(not sample.tags for sample in training.samples)
     background = f", {empty} without tags (all background)" if empty else ""
     logger.info(
-        "training on the tags of %d images (%s; tags from %s)%s, %d classes, %s",
+        "training on the %s of %d images (%s; tags from %s)%s, %d classes, %s",
+        "tags" if config.labels.source == "cam" else "TRUE MASKS and tags (fully supervised, to compare with)",
         len(training), training.source, training.tags_from, background, len(training.classes),
         f"scoring {len(scored)} images ({scored.source})" if scored else "scoring nothing",
     )  # fmt: skip
