@@ -3,6 +3,7 @@
 import copy
 import gc
 import io
+import warnings
 import weakref
 
 import pytest
@@ -52,6 +53,23 @@ def assert_same(ours, theirs):
 def test_a_fused_block_gives_what_the_block_gives(tokens, options):
     block = block_of(**options)
     assert_same(fused(block, tokens), plain(block, tokens))
+
+
+def test_several_cores_pack_the_same_without_a_word(tokens):
+    blocks = [block_of(seed) for seed in range(4)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ours = fused(blocks[0], tokens)
+            with weights_packed(blocks), torch.no_grad():
+                every = [run_block(block, tokens, SHAPES) for block in blocks]
+    finally:
+        torch.set_num_threads(before)
+    assert_same(every[0], ours)
+    for block, result in zip(blocks, every, strict=True):
+        assert_same(result, plain(block, tokens))
 
 
 def step(block, fused):

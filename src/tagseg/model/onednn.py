@@ -68,7 +68,7 @@ def weights_packed(blocks: Iterable[nn.Module]) -> Iterator[None]:
     changes to a tensor leaves out what the fused AdamW does.
     """
     new = [block for block in blocks if block not in _packed and _fits(block)]
-    own = dict(zip(new, on_each_core(FusedBlock, new, torch.device("cpu")), strict=True))
+    own = dict(zip(new, on_each_core(lambda block: FusedBlock(block), new, torch.device("cpu")), strict=True))
     _packed.update(own)
     try:
         yield
