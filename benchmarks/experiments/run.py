@@ -1,0 +1,193 @@
+"""Train and score the variants of an experiment (``definitions.py``), one JSON line a run; goes on where it stopped.
+
+    python benchmarks/experiments/run.py measure_small
+    python benchmarks/experiments/run.py masks --seeds 0 1 2 --jobs 4         on one GPU, four runs at a time
+    python benchmarks/experiments/run.py voc2012 --root VOCdevkit/VOC2012     the paper's table
+    python benchmarks/experiments/tables.py                                   tables and plots of all that is there
+    python benchmarks/experiments/run.py --quick                              a few steps of everything, to see it work
+
+A run that was stopped is resumed from its last checkpoint; one that has its line in ``results/NAME.jsonl`` is not done
+again. Ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from definitions import EXPERIMENTS, NO_FSR, SUPERVISED, Experiment, Variant, voc20mix
+from scores import score
+from splits import with_dev_split
+
+from tagseg.config import Config, replace
+from tagseg.errors import TagsegError
+from tagseg.model.checkpoint import load_network
+from tagseg.training.train import train
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        experiment: name of the experiment.
+        variant: name of the variant.
+        seed: of every random draw.
+        config: the resolved settings.
+    """
+
+    experiment: str
+    variant: str
+    seed: int
+    config: Config
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from all others."""
+        return self.experiment, self.variant, self.seed
+
+
+def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, output: Path) -> list[Run]:
+    """Every variant with every seed, seed by seed: a table of one seed is whole first."""
+    base = experiment.base()
+    if arguments.root:
+        base = replace(base, data={"root": arguments.root})
+    if experiment.chosen_on == "dev":
+        base = with_dev_split(base, output)
+    if arguments.quick:
+        base = replace(base, views={"size": 64}, run={"steps": 3, "batch": 2, "val_limit": 6})
+    runs = []
+    for seed in arguments.seeds:
+        for variant, settings in experiment.variants.items():
+            if arguments.variants and variant not in arguments.variants:
+                continue
+            folder = output / name / _as_file_name(variant) / str(seed)
+            config = replace(replace(base, **settings.changes), run={"seed": seed, "output": str(folder)})
+            runs.append(Run(name, variant, seed, config))
+    return runs
+
+
+def do(run: Run) -> dict[str, Any]:
+    """Train (or go on), score, and return the run's line."""
+    folder = Path(run.config.run.output)
+    begin = time.perf_counter()
+    done = train(run.config, folder if (folder / "last.ckpt").is_file() else None)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    student, teacher = (
+        load_network(folder / f"{name}.safetensors", device).eval() for name in ("last", "last_teacher")
+    )
+    scores = score(student, teacher, run.config)
+    return {
+        "experiment": run.experiment,
+        "variant": run.variant,
+        "seed": run.seed,
+        "split": run.config.data.val_split,
+        "steps": done.steps,
+        "seconds": round(time.perf_counter() - begin, 1),
+        "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
+        "torch": torch.__version__,
+        "scores": {name: round(100 * value, 2) for name, value in scores.items()},
+    }
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines that are there."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def do_missing(runs: Sequence[Run], results: Path) -> list[dict[str, Any]]:
+    """Do the runs that have no line yet, one after the other; a line is written as soon as its run is done."""
+    lines = []
+    for run in runs:
+        path = results / f"{run.experiment}.jsonl"
+        if run.key in {(line["experiment"], line["variant"], line["seed"]) for line in read_lines(path)}:
+            continue
+        print(f"\n{run.experiment}: {run.variant}, seed {run.seed}", flush=True)
+        lines.append(do(run))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(lines[-1]) + "\n")
+        print(json.dumps(lines[-1]["scores"]), flush=True)
+    return lines
+
+
+def side_by_side(arguments: argparse.Namespace, runs: Sequence[Run]) -> None:
+    """``--jobs`` processes, each with its share of the runs; for a GPU that one run does not fill."""
+    threads = str(max(1, (os.cpu_count() or 1) // arguments.jobs))
+    shares = [runs[first :: arguments.jobs] for first in range(arguments.jobs)]
+    processes = []
+    for share in filter(None, shares):
+        only = [word for run in share for word in ("--only", json.dumps(run.key))]
+        command = [sys.executable, __file__, *sys.argv[1:], "--jobs", "1", *only]
+        processes.append(subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": threads}))
+    failed = [process.args for process in processes if process.wait()]
+    if failed:
+        raise SystemExit(f"{len(failed)} of {len(processes)} processes failed, their errors are above: run it again")
+
+
+def quick(arguments: argparse.Namespace) -> tuple[dict[str, Experiment], list[int]]:
+    """A few steps of the three kinds of training there are, scored on ``dev``."""
+    variants = {"baseline": Variant(NO_FSR), "FSR": Variant(), "true masks": Variant(SUPERVISED)}
+    return {"quick": Experiment("Does it run?", voc20mix, variants)}, [0]
+
+
+def main() -> None:
+    """Choose, train, score, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"experiments: {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--variants", nargs="+", help="only these")
+    parser.add_argument("--root", help="another data folder, e.g. that of VOC 2012")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--output", default="runs/experiments", help="folder of the trainings")
+    parser.add_argument("--quick", action="store_true", help="three small trainings of three steps")
+    parser.add_argument("--only", action="append", default=[], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if unknown := set(arguments.names) - set(EXPERIMENTS):
+        raise SystemExit(f"no experiment {', '.join(sorted(unknown))}, expected some of: {', '.join(EXPERIMENTS)}")
+    chosen = {name: EXPERIMENTS[name] for name in arguments.names}
+    with tempfile.TemporaryDirectory() as scratch:
+        results, output = RESULTS, Path(arguments.output)
+        if arguments.quick:
+            results = output = Path(scratch)
+            chosen, arguments.seeds = quick(arguments)
+        if not chosen:
+            raise SystemExit(f"which experiment? Some of: {', '.join(EXPERIMENTS)}, or --quick")
+        runs = [run for name, found in chosen.items() for run in runs_of(name, found, arguments, output)]
+        if arguments.only:
+            keys = {tuple(json.loads(key)) for key in arguments.only}
+            runs = [run for run in runs if run.key in keys]
+        try:
+            if arguments.jobs > 1:
+                side_by_side(arguments, runs)
+                lines = []
+            else:
+                lines = do_missing(runs, results)
+        except TagsegError as error:
+            raise SystemExit(f"{error}") from None
+    print(json.dumps({"runs": len(runs), "done_now": len(lines), "scores": {x["variant"]: x["scores"] for x in lines}}))
+
+
+def _as_file_name(variant: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in variant)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Tables and plots of the runs' JSON lines (``results/*.jsonl``), written into ``docs/experiments/``.
+
+    python benchmarks/experiments/tables.py
+
+For each experiment: mean ± standard deviation over seeds, the difference from the first variant seed by seed with a
+paired t-test, and a plot. Ends with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+from definitions import EXPERIMENTS
+from run import RESULTS, read_lines
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "experiments"
+COLUMNS = {
+    "segmentation": "student/segmentation",
+    "CAM": "student/cam",
+    "pseudo-label": "student/pseudo_label",
+    "boundary IoU": "student/boundary_iou",
+    "teacher segmentation": "teacher/segmentation",
+    "certain fg right": "student/certain_foreground_precision",
+    "certain bg right": "student/certain_background_precision",
+    "errors in uncertain": "student/errors_in_uncertain",
+}
+
+
+def values_of(lines: list[dict[str, Any]], variant: str, column: str) -> dict[int, float]:
+    """A score by seed."""
+    chosen = [line for line in lines if line["variant"] == variant]
+    return {line["seed"]: line["scores"][column] for line in chosen if column in line["scores"]}
+
+
+def shown(values: list[float]) -> str:
+    """Mean ± standard deviation, of one value itself."""
+    if not values:
+        return ""
+    mean = statistics.fmean(values)
+    return f"{mean:.1f} ± {statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
+
+
+def paired(ours: dict[int, float], theirs: dict[int, float]) -> str:
+    """Mean difference over common seeds, and the two-sided p of a paired t-test."""
+    apart = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+    if len(apart) < 2:
+        return ""
+    mean, spread = statistics.fmean(apart), statistics.stdev(apart)
+    if spread == 0:
+        return f"{mean:+.1f}"
+    return f"{mean:+.1f} (p = {student_t(mean / (spread / math.sqrt(len(apart))), len(apart) - 1):.2f})"
+
+
+def student_t(t: float, degrees: int) -> float:
+    """Two-sided p: ∫ of the density beyond |t|, by the substitution t = √n · tan θ, where it is smooth."""
+    angle = torch.linspace(math.atan(abs(t) / math.sqrt(degrees)), math.pi / 2, 20_001, dtype=torch.float64)
+    scale = math.gamma((degrees + 1) / 2) / (math.sqrt(math.pi) * math.gamma(degrees / 2))
+    return float(2 * scale * torch.trapezoid(angle.cos() ** (degrees - 1), angle))
+
+
+def table(name: str, lines: list[dict[str, Any]]) -> str:
+    """A Markdown table of one experiment."""
+    variants = [variant for variant in EXPERIMENTS[name].variants if any(x["variant"] == variant for x in lines)]
+    rows = [
+        ["variant", "seeds", *COLUMNS, f"segmentation, from {variants[0]!r}"],
+        ["---"] * (len(COLUMNS) + 3),
+    ]
+    first = values_of(lines, variants[0], COLUMNS["segmentation"])
+    for variant in variants:
+        cells = [values_of(lines, variant, column) for column in COLUMNS.values()]
+        difference = "" if variant == variants[0] else paired(cells[0], first)
+        rows.append([variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells), difference])
+    about = (
+        f"{lines[0]['steps']} steps, scored on `{lines[0]['split']}`, {lines[0]['machine']}, torch {lines[0]['torch']}"
+    )
+    return f"{EXPERIMENTS[name].question} ({about}; %)\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def plot(name: str, lines: list[dict[str, Any]], path: Path) -> None:
+    """Segmentation and CAM of each variant, a point a seed."""
+    from matplotlib.figure import Figure
+
+    variants = list(dict.fromkeys(line["variant"] for line in lines))
+    figure = Figure(figsize=(7, 0.6 + 0.45 * len(variants)), layout="constrained")
+    axes = figure.subplots()
+    for shift, (title, colour) in zip(
+        (-0.12, 0.12), (("segmentation", "tab:blue"), ("CAM", "tab:orange")), strict=True
+    ):
+        for place, variant in enumerate(variants):
+            values = list(values_of(lines, variant, COLUMNS[title]).values())
+            label = title if place == 0 else None
+            axes.plot(values, [place + shift] * len(values), "o", color=colour, alpha=0.7, label=label)
+    axes.set_yticks(range(len(variants)), variants)
+    axes.invert_yaxis()
+    axes.set_xlabel("mIoU, %")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Write what there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", default=str(DOCS), help="folder of tables and plots")
+    output = Path(parser.parse_args().output)
+    written = {}
+    for name in EXPERIMENTS:
+        if not (lines := read_lines(RESULTS / f"{name}.jsonl")):
+            continue
+        output.mkdir(parents=True, exist_ok=True)
+        text = table(name, lines)
+        (output / f"{name}.md").write_text(f"{text}\n![{name}]({name}.png)\n", encoding="utf-8")
+        plot(name, lines, output / f"{name}.png")
+        print(f"{text}\n")
+        written[name] = len(lines)
+    print(json.dumps({"runs": written}))
+
+
+if __name__ == "__main__":
+    main()
