@@ -100,11 +100,13 @@ def distillation(fsr: FSR, views: Tensor, seen: Features, hidden: Tensor, step: 
         taught_tokens = fsr.teacher.project(taught.token)
         taught_patches = fsr.teacher.project(taught.patch_list)
     tokens, patches = fsr.student.project(seen.token), fsr.student.project(seen.patch_list)
-    temperatures = fsr.temperatures(step)
-    certain = certain_loss(tokens[count:], taught_tokens[:count], fsr.centres.token, *temperatures)
+    taught_tokens, mean_patch = taught_tokens[:count], taught_patches[count:].mean((0, 1))
     recovered, target = patches[count:][hidden], taught_patches[count:][hidden]
-    uncertain = uncertain_loss(recovered, target, hidden, fsr.centres.patch, *temperatures)
-    fsr.centres.update(taught_tokens[:count].mean(0), taught_patches[count:].mean((0, 1)))
+    (centre, tau), (patch_centre, patch_tau) = fsr.targets(step, taught_tokens, target, mean_patch)
+    student_tau = fsr.config.distillation.student_temperature
+    certain = certain_loss(tokens[count:], taught_tokens, centre, student_tau, tau)
+    uncertain = uncertain_loss(recovered, target, hidden, patch_centre, student_tau, patch_tau)
+    fsr.centres.update(taught_tokens.mean(0), mean_patch)
     return {"uncertain": uncertain.loss, "certain": certain.loss}
 
 

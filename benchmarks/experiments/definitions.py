@@ -31,10 +31,12 @@ class Variant:
     Attributes:
         changes: settings by section, on top of the base.
         hypothesis: what is expected of it, in a sentence.
+        after: another variant whose trained student makes the masks this one trains on (``second_round.py``).
     """
 
     changes: Changes = field(default_factory=dict)
     hypothesis: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,18 @@ class Experiment:
         question: what it is to find out.
         base: the settings all variants share.
         variants: by name; the first is what the others are compared with.
-        chosen_on: the split that scores. ``dev`` is a fifth of ``train`` whose masks serve to choose settings and
-            nothing else; ``val`` only reports.
+        chosen_on: ``dev``: a fifth of ``train``, not trained on, whose masks serve to choose settings and nothing else;
+            ``val`` is scored too, to report. ``val``: nothing is chosen, all of ``train`` is trained on.
+        baseline: the variant that has 0 % of the way, if any.
+        bound: the variant trained on true masks, that has all of it.
     """
 
     question: str
     base: Callable[[], Config]
     variants: dict[str, Variant]
     chosen_on: str = "dev"
+    baseline: str = ""
+    bound: str = ""
 
 
 def voc20mix() -> Config:
@@ -81,10 +87,16 @@ def voc20mix_small() -> Config:
     return replace(config, run={"steps": 300})
 
 
+ENDS = ("no masking, no distillation", "true masks")
 _MEASURE = {
     "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations"),
     "FSR as published": Variant({}, "self-reinforcement adds to the baseline"),
     "true masks": Variant(SUPERVISED, "the same network fully supervised: the upper bound"),
+}
+RATIOS = {
+    ("random", "cam"): (0.2, 0.4, 0.6),
+    ("uncertain", "cam"): (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+    ("uncertain", "edge"): (0.2, 0.4, 0.6),
 }
 _MASKS = {
     "no masking, no distillation": Variant(NO_FSR),
@@ -95,10 +107,11 @@ _MASKS = {
             ("CAM", "uncertain", "cam"),
             ("edge", "uncertain", "edge"),
         )
-        for ratio in (0.2, 0.4, 0.6)
+        for ratio in RATIOS[choice, rule]
     },
     "CAM, stricter": Variant({"partition": {"low": 0.1, "high": 0.8}}, "a stricter choice of certain regions is worse"),
     "CAM, looser": Variant({"partition": {"low": 0.3, "high": 0.6}}, "a less strict one is better"),
+    **{f"CAM, random until {until}": Variant({"mask": {"random_until": until}}) for until in (0.0, 0.5, 1.0)},
 }
 _PARTS = {
     "FSR as published": Variant(),
@@ -110,25 +123,75 @@ _PARTS = {
     "without L_reg": Variant({"losses": {"energy": 0.0}}),
     "without PAR": Variant({"labels": {"refine": False}}),
 }
+# 4,096 random directions in 256 dimensions have cosines of root mean square 1/16 with anything: at the published
+# temperatures of 0.04 and 0.1 logits of 1.6 and 0.6, from which the centre takes what images share.
+SHARPENED = {"teacher_sharpness": 1.5, "student_temperature": 0.05}
 _DISTILLATION = {
     "FSR as published": Variant(),
     "P = 256": Variant({"network": {"prototypes": 256}}, "fewer prototypes: a less flat target"),
     "colder teacher": Variant({"distillation": {"teacher_temperature": (0.01, 0.02)}}, "a target that is not uniform"),
     "slower centre": Variant({"distillation": {"centre_momentum": 0.99}}),
     "heads as fast as the encoder": Variant({"optimiser": {"head_factor": 1.0}}),
+    "head of 512": Variant({"network": {"projector_width": 512}}, "a smaller head learns sooner"),
+    **{
+        f"momentum {first} to {last}": Variant({"distillation": {"teacher_momentum": (first, last)}})
+        for first, last in ((0.9995, 1.0), (0.99, 0.99), (0.95, 1.0))
+    },
+    "sharpened teacher": Variant({"distillation": SHARPENED}, "a target that is never uniform"),
+}
+_INPUT = {
+    f"{size} px": Variant({"views": {"size": size}}, "more patches on an object, better outlines")
+    for size in (224, 160, 288, 352)
+}
+_ENCODERS = {
+    name: Variant({"network": {"encoder": name, "weights": "hub"}}, "better features, better CAMs")
+    for name in (
+        "deit_tiny_patch16_224",
+        "deit_small_patch16_224",
+        "vit_small_patch14_dinov2.lvd142m",
+        "vit_base_patch16_224.augreg_in21k_ft_in1k",
+    )
+}
+
+
+DECODER: Changes = {"network": {"decoder_start": 0.1}}
+POOLED: Changes = {"network": {"decoder_start": 0.1, "pool": 0.1}}
+SHARP: Changes = {**POOLED, "distillation": SHARPENED}
+_LADDER = {
+    "FSR as published": Variant(),
+    "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations is worse"),
+    "+ small decoder start": Variant(
+        DECODER, "the published first logits have a deviation of 4: a short training spends itself on unlearning them"
+    ),
+    "+ pool 10 %": Variant(POOLED, "the maximum trains one patch a class and image; a tenth trains more of the object"),
+    "+ sharpened teacher": Variant(
+        SHARP, "a target that is not uniform gives both distillation losses something to say"
+    ),
+    "+ pool 10 %, no masking, no distillation": Variant({**POOLED, **NO_FSR}, "what FSR adds to the better settings"),
+    "second round": Variant(
+        {**SUPERVISED, **DECODER}, "masks of a finished network beat CAMs on the fly", "+ pool 10 %"
+    ),
+    "true masks, small decoder start": Variant({**SUPERVISED, **DECODER}, "the upper bound at the better settings"),
+    "true masks": Variant(SUPERVISED, "the same network fully supervised"),
 }
 
 
 def _published(base: Callable[[], Config], question: str) -> Experiment:
-    return Experiment(question, base, {"no masking, no distillation": Variant(NO_FSR), "FSR": Variant()}, "val")
+    def scored_once() -> Config:
+        return replace(base(), run={"validate_every": 0, "val_limit": 0})
+
+    return Experiment(question, scored_once, {"no masking, no distillation": Variant(NO_FSR), "FSR": Variant()}, "val")
 
 
 EXPERIMENTS: dict[str, Experiment] = {
-    "measure": Experiment("How far do tags get, against true masks?", voc20mix, _MEASURE, "val"),
-    "measure_small": Experiment("The same, on two cores", voc20mix_small, _MEASURE, "val"),
+    "measure": Experiment("How far do tags get, against true masks?", voc20mix, _MEASURE, "val", *ENDS),
+    "measure_small": Experiment("The same, on two cores", voc20mix_small, _MEASURE, "val", *ENDS),
     "masks": Experiment("Which patches to hide, and how many?", voc20mix, _MASKS),
     "parts": Experiment("What does each part add?", voc20mix, _PARTS),
     "distillation": Experiment("What makes the distillation learn in a short training?", voc20mix, _DISTILLATION),
+    "ladder_small": Experiment("What helps a short training, step by step?", voc20mix_small, _LADDER, "dev", *ENDS),
+    "input": Experiment("How large an input?", voc20mix, _INPUT),
+    "encoders": Experiment("Which encoder?", voc20mix, _ENCODERS),
     "voc2012": _published(presets.voc2012, "The paper's VOC table: 75.7 mIoU on val with FSR"),
     "coco2014": _published(presets.coco2014, "The paper's COCO table: 45.5 mIoU on val with FSR"),
 }

@@ -13,6 +13,7 @@ again. Ends with one line of JSON.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -23,12 +24,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from definitions import EXPERIMENTS, NO_FSR, SUPERVISED, Experiment, Variant, voc20mix
 from scores import score
+from second_round import with_masks_of
 from splits import with_dev_split
 
 from tagseg.config import Config, replace
@@ -48,12 +51,16 @@ class Run:
         variant: name of the variant.
         seed: of every random draw.
         config: the resolved settings.
+        scored_on: the splits whose masks score it.
+        first_round: folder of the training whose student makes this one's masks; none for most.
     """
 
     experiment: str
     variant: str
     seed: int
     config: Config
+    scored_on: tuple[str, ...]
+    first_round: Path | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -66,8 +73,9 @@ def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, ou
     base = experiment.base()
     if arguments.root:
         base = replace(base, data={"root": arguments.root})
+    splits: tuple[str, ...] = (base.data.val_split,)
     if experiment.chosen_on == "dev":
-        base = with_dev_split(base, output)
+        base, splits = with_dev_split(base, output), ("dev", base.data.val_split)
     if arguments.quick:
         base = replace(base, views={"size": 64}, run={"steps": 3, "batch": 2, "val_limit": 6})
     runs = []
@@ -75,9 +83,9 @@ def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, ou
         for variant, settings in experiment.variants.items():
             if arguments.variants and variant not in arguments.variants:
                 continue
-            folder = output / name / _as_file_name(variant) / str(seed)
+            folder, first = (output / name / _as_file_name(each) / str(seed) for each in (variant, settings.after))
             config = replace(replace(base, **settings.changes), run={"seed": seed, "output": str(folder)})
-            runs.append(Run(name, variant, seed, config))
+            runs.append(Run(name, variant, seed, config, splits, first if settings.after else None))
     return runs
 
 
@@ -85,23 +93,40 @@ def do(run: Run) -> dict[str, Any]:
     """Train (or go on), score, and return the run's line."""
     folder = Path(run.config.run.output)
     begin = time.perf_counter()
+    if run.first_round is not None:
+        run = dataclasses.replace(run, config=second_round(run.config, run.first_round))
     done = train(run.config, folder if (folder / "last.ckpt").is_file() else None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     student, teacher = (
         load_network(folder / f"{name}.safetensors", device).eval() for name in ("last", "last_teacher")
     )
-    scores = score(student, teacher, run.config)
+    scores = {split: score(student, teacher, replace(run.config, data={"val_split": split})) for split in run.scored_on}
     return {
         "experiment": run.experiment,
         "variant": run.variant,
         "seed": run.seed,
-        "split": run.config.data.val_split,
         "steps": done.steps,
         "seconds": round(time.perf_counter() - begin, 1),
         "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
         "torch": torch.__version__,
-        "scores": {name: round(100 * value, 2) for name, value in scores.items()},
+        "scores": {
+            split: {name: round(100 * value, 2) for name, value in found.items()} for split, found in scores.items()
+        },
     }
+
+
+def second_round(config: Config, first_round: Path) -> Config:
+    """Trains on the masks that the first round's student makes."""
+    weights = first_round / "last.safetensors"
+    if not weights.is_file():
+        raise SystemExit(f"{weights} is not there, and a second round begins with it: run the variant it comes after")
+    return with_masks_of(load_network(weights).eval(), config, Path(config.run.output) / "masks")
+
+
+def shown(line: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The two scores that are looked at first, of each split."""
+    first = ("segmentation", "cam")
+    return {split: {name: found[f"student/{name}"] for name in first} for split, found in line["scores"].items()}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -123,14 +148,18 @@ def do_missing(runs: Sequence[Run], results: Path) -> list[dict[str, Any]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(lines[-1]) + "\n")
-        print(json.dumps(lines[-1]["scores"]), flush=True)
+        print(json.dumps(shown(lines[-1])), flush=True)
     return lines
 
 
 def side_by_side(arguments: argparse.Namespace, runs: Sequence[Run]) -> None:
     """``--jobs`` processes, each with its share of the runs; for a GPU that one run does not fill."""
     threads = str(max(1, (os.cpu_count() or 1) // arguments.jobs))
-    shares = [runs[first :: arguments.jobs] for first in range(arguments.jobs)]
+    rounds: dict[Path, list[Run]] = {}  # a second round is done by the process that did the first
+    for run in runs:
+        rounds.setdefault(run.first_round or Path(run.config.run.output), []).append(run)
+    together = list(rounds.values())
+    shares = [list(chain.from_iterable(together[first :: arguments.jobs])) for first in range(arguments.jobs)]
     processes = []
     for share in filter(None, shares):
         only = [word for run in share for word in ("--only", json.dumps(run.key))]
@@ -182,7 +211,11 @@ def main() -> None:
                 lines = do_missing(runs, results)
         except TagsegError as error:
             raise SystemExit(f"{error}") from None
-    print(json.dumps({"runs": len(runs), "done_now": len(lines), "scores": {x["variant"]: x["scores"] for x in lines}}))
+    print(
+        json.dumps(
+            {"runs": len(runs), "done_now": len(lines), "scores": {line["variant"]: shown(line) for line in lines}}
+        )
+    )
 
 
 def _as_file_name(variant: str) -> str:

@@ -43,13 +43,15 @@ class Regions:
 def score(student: Network, teacher: Network, config: Config) -> dict[str, float]:
     """The training's own scores of both networks on ``data.val_split``, and more of the student, all 0 to 1.
 
-    More are: pseudo-label mIoU, boundary IoU of the segmentation, and the quality of the partition.
+    More are: pseudo-label mIoU, the segmentation limited to an image's tags, boundary IoU of the segmentation, and the
+    quality of the partition.
 
     Images are resized to the training size, as in a training's own validation; scores count at native size.
     """
     images = sources.load(config.data, config.data.val_split)
     classes = len(student.classes) + 1
-    labels, outlines, regions = SegmentationScore(classes), BoundaryScore(classes), Regions([0] * 3, [0] * 3)
+    labels, told = SegmentationScore(classes), SegmentationScore(classes)
+    outlines, regions = BoundaryScore(classes), Regions([0] * 3, [0] * 3)
     device = next(student.parameters()).device
     validation = Validation(len(student.classes), config.cam).to(device)
     for batch in score_loader(images, config):
@@ -66,12 +68,24 @@ def score(student: Network, teacher: Network, config: Config) -> dict[str, float
             found = F.interpolate(segmentation[index : index + 1], size=size, mode="bilinear", align_corners=False)
             truth = truth.to(device)
             outlines.update(found.argmax(dim=1)[0], truth)
+            told.update(limited(found, batch.tags[index : index + 1]).argmax(dim=1)[0], truth)
             _count_labels(labels, _nearest(label[index], size), truth)
             cam = F.interpolate(cams.auxiliary[index : index + 1], size=size, mode="bilinear", align_corners=False)
             guess = cam_to_score(cam, batch.tags[index : index + 1], config.cam.background_threshold)[0]
             _count_regions(regions, _nearest(region[index], size), guess, truth)
-    more = {"pseudo_label": labels.compute().mean_iou, "boundary_iou": outlines.compute(), **regions.figures()}
+    more = {
+        "pseudo_label": labels.compute().mean_iou,
+        "told_segmentation": told.compute().mean_iou,
+        "boundary_iou": outlines.compute(),
+        **regions.figures(),
+    }
     return validation.compute() | {f"student/{name}": value for name, value in more.items()}
+
+
+def limited(logits: Tensor, tags: Tensor) -> Tensor:
+    """Logits (B, C, H, W) without the classes that an image has no tag of."""
+    allowed = F.pad(tags, (1, 0), value=1.0) > 0
+    return logits.masked_fill(~allowed[:, :, None, None], float("-inf"))
 
 
 def _nearest(labels: Tensor, size: torch.Size) -> Tensor:

@@ -12,17 +12,19 @@ from tagseg.config import Config, replace
 def with_dev_split(config: Config, folder: Path) -> Config:
     """Train on four fifths of the training images, score on the others; the images' names decide.
 
-    Writes a tags file with the two splits to ``folder``; the photos stay where they are.
+    Writes a tags file with the two splits, and ``val`` as it is, to ``folder``; the photos stay where they are.
     """
     table = Path(config.data.root) / "labels.csv"
     with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == config.data.train_split]
+        rows = [row for row in csv.DictReader(file) if row["split"] in (config.data.train_split, config.data.val_split)]
     path = folder / f"{Path(config.data.root).name}_dev.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("image", "labels", "split"))
-        writer.writerows((row["image"], row["labels"], side_of(row["image"])) for row in rows)
+        for row in rows:
+            trained = row["split"] == config.data.train_split
+            writer.writerow((row["image"], row["labels"], side_of(row["image"]) if trained else row["split"]))
     return replace(config, data={"tags": str(path.resolve()), "train_split": "fit", "val_split": "dev"})
 
 

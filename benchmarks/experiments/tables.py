@@ -22,6 +22,7 @@ from run import RESULTS, read_lines
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "experiments"
 COLUMNS = {
     "segmentation": "student/segmentation",
+    "told the tags": "student/told_segmentation",
     "CAM": "student/cam",
     "pseudo-label": "student/pseudo_label",
     "boundary IoU": "student/boundary_iou",
@@ -32,10 +33,10 @@ COLUMNS = {
 }
 
 
-def values_of(lines: list[dict[str, Any]], variant: str, column: str) -> dict[int, float]:
+def values_of(lines: list[dict[str, Any]], variant: str, split: str, column: str) -> dict[int, float]:
     """A score by seed."""
-    chosen = [line for line in lines if line["variant"] == variant]
-    return {line["seed"]: line["scores"][column] for line in chosen if column in line["scores"]}
+    scores = {line["seed"]: line["scores"].get(split, {}) for line in lines if line["variant"] == variant}
+    return {seed: found[column] for seed, found in scores.items() if column in found}
 
 
 def shown(values: list[float]) -> str:
@@ -64,41 +65,63 @@ def student_t(t: float, degrees: int) -> float:
     return float(2 * scale * torch.trapezoid(angle.cos() ** (degrees - 1), angle))
 
 
-def table(name: str, lines: list[dict[str, Any]]) -> str:
-    """A Markdown table of one experiment."""
+def shares_of(ours: dict[int, float], baseline: dict[int, float], bound: dict[int, float]) -> list[str]:
+    """Share of the bound's score, and of the way from the baseline's to it, in %, of means over common seeds."""
+    seeds = sorted(ours.keys() & baseline.keys() & bound.keys())
+    if not seeds:
+        return ["", ""]
+    score, low, high = (statistics.fmean(values[seed] for seed in seeds) for values in (ours, baseline, bound))
+    return [f"{100 * score / high:.0f}", f"{100 * (score - low) / (high - low):.0f}" if high > low else ""]
+
+
+def table(name: str, lines: list[dict[str, Any]], split: str) -> str:
+    """A Markdown table of one experiment's scores on a split."""
     variants = [variant for variant in EXPERIMENTS[name].variants if any(x["variant"] == variant for x in lines)]
-    rows = [
-        ["variant", "seeds", *COLUMNS, f"segmentation, from {variants[0]!r}"],
-        ["---"] * (len(COLUMNS) + 3),
+    ends = [
+        values_of(lines, end, split, COLUMNS["segmentation"])
+        for end in (EXPERIMENTS[name].baseline, EXPERIMENTS[name].bound)
     ]
-    first = values_of(lines, variants[0], COLUMNS["segmentation"])
+    head = [f"on `{split}`", "seeds", *COLUMNS, f"segmentation, from {variants[0]!r}", "of the bound", "of the way"]
+    rows = [head, ["---"] * len(head)]
+    first = values_of(lines, variants[0], split, COLUMNS["segmentation"])
     for variant in variants:
-        cells = [values_of(lines, variant, column) for column in COLUMNS.values()]
+        cells = [values_of(lines, variant, split, column) for column in COLUMNS.values()]
         difference = "" if variant == variants[0] else paired(cells[0], first)
-        rows.append([variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells), difference])
-    about = (
-        f"{lines[0]['steps']} steps, scored on `{lines[0]['split']}`, {lines[0]['machine']}, torch {lines[0]['torch']}"
-    )
-    return f"{EXPERIMENTS[name].question} ({about}; %)\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+        row = [variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells), difference]
+        rows.append(row + shares_of(cells[0], *ends))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def page(name: str, lines: list[dict[str, Any]]) -> str:
+    """All tables of an experiment, the split that chooses first, and what they were measured with."""
+    steps, machines, versions = ({line[key] for line in lines} for key in ("steps", "machine", "torch"))
+    about = f"{_listed(steps)} steps, {_listed(machines)}, torch {_listed(versions)}; in %"
+    tables = [table(name, lines, split) for split in lines[0]["scores"]]
+    return f"**{EXPERIMENTS[name].question}** ({about})\n\n" + "\n".join(tables)
+
+
+def _listed(values: set[Any]) -> str:
+    return " and ".join(str(value) for value in sorted(values))
 
 
 def plot(name: str, lines: list[dict[str, Any]], path: Path) -> None:
-    """Segmentation and CAM of each variant, a point a seed."""
+    """Segmentation and CAM of each variant on the split that reports, a point a seed."""
     from matplotlib.figure import Figure
 
-    variants = list(dict.fromkeys(line["variant"] for line in lines))
+    variants = [variant for variant in EXPERIMENTS[name].variants if any(x["variant"] == variant for x in lines)]
+    split = list(lines[0]["scores"])[-1]
     figure = Figure(figsize=(7, 0.6 + 0.45 * len(variants)), layout="constrained")
     axes = figure.subplots()
     for shift, (title, colour) in zip(
         (-0.12, 0.12), (("segmentation", "tab:blue"), ("CAM", "tab:orange")), strict=True
     ):
         for place, variant in enumerate(variants):
-            values = list(values_of(lines, variant, COLUMNS[title]).values())
+            values = list(values_of(lines, variant, split, COLUMNS[title]).values())
             label = title if place == 0 else None
             axes.plot(values, [place + shift] * len(values), "o", color=colour, alpha=0.7, label=label)
     axes.set_yticks(range(len(variants)), variants)
     axes.invert_yaxis()
-    axes.set_xlabel("mIoU, %")
+    axes.set_xlabel(f"mIoU on {split}, %")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize="small")
     figure.savefig(path, dpi=110)
@@ -114,7 +137,7 @@ def main() -> None:
         if not (lines := read_lines(RESULTS / f"{name}.jsonl")):
             continue
         output.mkdir(parents=True, exist_ok=True)
-        text = table(name, lines)
+        text = page(name, lines)
         (output / f"{name}.md").write_text(f"{text}\n![{name}]({name}.png)\n", encoding="utf-8")
         plot(name, lines, output / f"{name}.png")
         print(f"{text}\n")

@@ -55,8 +55,11 @@ class NetworkConfig:
         aggregation: how patch tokens become the global token: ``attention`` (the paper's multi-token
             cross-attention), ``average`` or ``max`` pooling.
         aggregation_depth: number of cross-attention blocks.
+        pool: share of an image's patches whose highest values, channel by channel, are averaged for the tag logits; 0:
+            the maximum alone, as in the paper; 1: the average of all.
         decoder_width: channels of the LargeFOV decoder.
         decoder_dilation: dilation of its two 3×3 convolutions.
+        decoder_start: factor of its last layer's initial weights: 1 in the paper; less starts from nearly equal scores.
         projector_width: hidden width of the projector.
         projector_bottleneck: width before its last layer.
         prototypes: P, number of outputs of the projector.
@@ -71,8 +74,10 @@ class NetworkConfig:
     aux_layer: int = -3
     aggregation: Literal["attention", "average", "max"] = "attention"
     aggregation_depth: int = 2
+    pool: float = 0.0
     decoder_width: int = 512
     decoder_dilation: int = 5
+    decoder_start: float = 1.0
     projector_width: int = 2048
     projector_bottleneck: int = 256
     prototypes: int = 4096
@@ -83,6 +88,8 @@ class NetworkConfig:
         _check(self.aux_layer < 0, "network.aux_layer", self.aux_layer, "a negative number, counted from the end")
         _check(self.prototypes >= 2, "network.prototypes", self.prototypes, "at least 2")
         _check_share("network.drop_path", self.drop_path)
+        _check_share("network.pool", self.pool)
+        _check(self.decoder_start >= 0, "network.decoder_start", self.decoder_start, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -322,6 +329,8 @@ class DistillationConfig:
         student_temperature: divisor of the student's projection.
         teacher_temperature: divisor of the teacher's projection, first and last.
         temperature_warmup: the teacher's rises linearly until then.
+        teacher_sharpness: 0: these temperatures, as in the paper. Otherwise the root mean square of the teacher's
+            logits, kept by a temperature that follows how much its projections vary: a target that is never uniform.
         centre_momentum: EMA of the teacher's batch mean.
         teacher_momentum: EMA of the teacher's weights, first and last, cosine over the training.
     """
@@ -329,6 +338,7 @@ class DistillationConfig:
     student_temperature: float = 0.1
     teacher_temperature: tuple[float, float] = (0.04, 0.07)
     temperature_warmup: When = 0.125
+    teacher_sharpness: float = 0.0
     centre_momentum: float = 0.9
     teacher_momentum: tuple[float, float] = (0.9995, 1.0)
 
@@ -336,6 +346,7 @@ class DistillationConfig:
         _check(self.student_temperature > 0, "distillation.student_temperature", self.student_temperature, "positive")
         lowest = min(self.teacher_temperature)
         _check(lowest > 0, "distillation.teacher_temperature", self.teacher_temperature, "positive numbers")
+        _check(self.teacher_sharpness >= 0, "distillation.teacher_sharpness", self.teacher_sharpness, "0 or more")
         _check_share("distillation.centre_momentum", self.centre_momentum)
         _check_when("distillation.temperature_warmup", self.temperature_warmup)
         for value in self.teacher_momentum:

@@ -1,6 +1,7 @@
 """The network's parts agree with its whole."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional as F
 
 from tagseg.model.teacher import make_teacher, update_teacher
 
-from ..conftest import tiny_network
+from ..conftest import TINY, tiny_network
 
 
 @pytest.fixture
@@ -31,6 +32,15 @@ def test_tag_logits_classify_the_maximum_of_each_channel(tiny, images):
     torch.testing.assert_close(output.logits, tiny.classifier(pooled).flatten(1))
     pooled = F.adaptive_max_pool2d(output.features.auxiliary, 1)
     torch.testing.assert_close(output.aux_logits, tiny.aux_classifier(pooled).flatten(1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("share", "count"), [(0.0, 1), (0.25, 6), (1.0, 24)])
+def test_tag_logits_may_classify_the_mean_of_the_highest_values_instead(images, share, count):
+    network = tiny_network(config=dataclasses.replace(TINY, pool=share))
+    output = network(images)
+    highest = output.features.patches.flatten(2).sort(dim=2, descending=True).values[:, :, :count].mean(2)
+    torch.testing.assert_close(output.logits, highest @ network.classifier.weight.flatten(1).T)
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagseg.training.distillation import Centres, certain_loss, uncertain_loss
+from tagseg.training.distillation import Centres, certain_loss, temperature_of, uncertain_loss
 
 P = 12
 ZERO = torch.zeros(P)
@@ -115,3 +115,33 @@ def test_centres_are_moving_means_of_the_teachers_projections():
 def test_centres_are_saved_with_a_checkpoint():
     assert set(Centres(P, 0.9).state_dict()) == {"token", "patch"}
     assert not list(Centres(P, 0.9).parameters())
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000), st.floats(1e-3, 10), st.floats(0.5, 5))
+def test_a_sharpened_target_does_not_depend_on_how_much_the_projections_vary(seed, scale, sharpness):
+    teacher, centre, student = draw(6, seed=seed), draw(seed=seed + 1), draw(6, seed=seed + 2)
+    temperature = temperature_of(scale * teacher, scale * centre, sharpness)
+    logits = scale * (teacher - centre) / temperature
+    assert logits.square().mean().sqrt().item() == pytest.approx(sharpness, rel=1e-3)
+    loss = certain_loss(student, scale * teacher, scale * centre, 0.1, temperature).loss
+    unscaled = certain_loss(student, teacher, centre, 0.1, temperature_of(teacher, centre, sharpness)).loss
+    torch.testing.assert_close(loss, unscaled, rtol=1e-3, atol=1e-4)
+
+
+def test_equal_projections_stay_a_finite_uniform_target():
+    same = draw().expand(4, P)
+    part = certain_loss(draw(4), same, same[0], 0.1, temperature_of(same, same[0], 2.5))
+    assert part.teacher_entropy.item() == pytest.approx(math.log(P), abs=1e-4)
+    assert part.loss.isfinite()
+
+
+def test_a_corrected_centre_is_the_weighted_mean_of_what_it_was_told():
+    centres, told = Centres(P, momentum=0.9), draw(3, 2)
+    token, patch = centres.corrected(0, *told[0])
+    torch.testing.assert_close(torch.stack([token, patch]), told[0])
+    for pair in told:
+        centres.update(*pair)
+    weights = torch.tensor([0.81, 0.9, 1.0]) / 2.71
+    expected = torch.einsum("n,nkp->kp", weights, told)
+    torch.testing.assert_close(torch.stack(centres.corrected(3, *draw(2, seed=9))), expected)

@@ -89,6 +89,9 @@ VARIANTS = {
     "one scale": {"cam": {"scales": (0.5,)}},
     "distillation alone": {"losses": {"affinity": 0.0, "segmentation": 0.0, "energy": 0.0}},
     "no distillation": {"losses": {"certain": 0.0, "uncertain": 0.0}},
+    "sharpened teacher": {"distillation": {"teacher_sharpness": 2.5}},
+    "sharpened teacher, nothing masked": {"distillation": {"teacher_sharpness": 2.5}, "mask": {"ratio": 0.0}},
+    "pooled shares": {"network": {"pool": 0.3}},
     "no energy": {"losses": {"energy": 0.0, "affinity": 0.0}},
 }
 

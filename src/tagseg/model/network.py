@@ -55,7 +55,9 @@ class Network(nn.Module):
         width, foreground = self.encoder.width, len(classes)
         self.classifier = nn.Conv2d(width, foreground, 1, bias=False)
         self.aux_classifier = nn.Conv2d(width, foreground, 1, bias=False)
-        self.decoder = LargeFOV(width, foreground + 1, config.decoder_width, config.decoder_dilation)
+        self.decoder = LargeFOV(
+            width, foreground + 1, config.decoder_width, config.decoder_dilation, config.decoder_start
+        )
         self.projector = Projector(width, config.projector_width, config.projector_bottleneck, config.prototypes)
 
     @property
@@ -71,8 +73,12 @@ class Network(nn.Module):
         return NetworkOutput(logits, aux_logits, self.decoder(features.patches), cam, aux_cam, features)
 
     def classify(self, features: Features) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
-        """Tag logits of the final and of the auxiliary map: global **max** pooling, then the 1×1 classifier."""
-        return _pooled(features.patches, self.classifier), _pooled(features.auxiliary, self.aux_classifier)
+        """Tag logits of the final and of the auxiliary map: global **max** pooling, then the 1×1 classifier.
+
+        With ``network.pool`` above 0, the mean of that share of a channel's values, the highest (not in the paper).
+        """
+        pool = self.config.pool
+        return _pooled(features.patches, self.classifier, pool), _pooled(features.auxiliary, self.aux_classifier, pool)
 
     def cams_of(self, features: Features) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B K h w"]]:
         """Final and auxiliary class activation maps (METHOD §2), not normalised."""
@@ -97,5 +103,8 @@ class Network(nn.Module):
         return (images.float() / 255 - mean) / std
 
 
-def _pooled(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d) -> Float[Tensor, "B K"]:
-    return F.linear(features.amax(dim=(2, 3)), classifier.weight.flatten(1))
+def _pooled(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d, share: float) -> Float[Tensor, "B K"]:
+    values = features.flatten(2)
+    count = max(1, round(share * values.shape[2]))
+    highest = values.amax(dim=2) if count == 1 else values.topk(count, dim=2, sorted=False).values.mean(dim=2)
+    return F.linear(highest, classifier.weight.flatten(1))

@@ -57,13 +57,39 @@ class Centres(nn.Module):
         self.token.lerp_(means[0], 1 - self.momentum)
         self.patch.lerp_(means[1], 1 - self.momentum)
 
+    def corrected(
+        self, updates: int, token: Float[Tensor, " P"], patch: Float[Tensor, " P"]
+    ) -> tuple[Float[Tensor, " P"], Float[Tensor, " P"]]:
+        """Both centres as if they had not started at 0 (Kingma & Ba 2015, section 3). Not in the paper.
+
+        Args:
+            updates: how many times they were updated.
+            token: what the next update will be told; it is the centre where there was none before.
+            patch: likewise.
+        """
+        if updates == 0:
+            first = averaged(torch.stack([token.float(), patch.float()]))
+            return first[0], first[1]
+        weight = 1 - self.momentum**updates
+        return self.token / weight, self.patch / weight
+
+
+def temperature_of(teacher: Float[Tensor, "M P"], centre: Float[Tensor, " P"], sharpness: float) -> Float[Tensor, ""]:
+    """The τ_t at which the teacher's centred projections have root mean square ``sharpness``. Not in the paper.
+
+    The published τ_t is a constant, whatever the projections vary by: where they hardly differ from image to image, as
+    they do at first, the target is uniform. With this τ_t the entropy of the P logits is about ln P − sharpness²/2.
+    """
+    square = averaged((teacher.float() - centre).square().mean().reshape(1))[0]
+    return square.sqrt().clamp(min=1e-6) / sharpness
+
 
 def certain_loss(
     student: Float[Tensor, "M P"],
     teacher: Float[Tensor, "B P"],
     centre: Float[Tensor, " P"],
     student_temperature: float,
-    teacher_temperature: float,
+    teacher_temperature: Tensor | float,
 ) -> Distilled:
     """L_cer: the student's global token of the masked view 2 (and of local crops) against the teacher's of view 1.
 
@@ -86,7 +112,7 @@ def uncertain_loss(
     mask: Bool[Tensor, "B N"],
     centre: Float[Tensor, " P"],
     student_temperature: float,
-    teacher_temperature: float,
+    teacher_temperature: Tensor | float,
 ) -> Distilled:
     """L_unc: the student recovers masked patches of view 2 that only the teacher sees.
 

@@ -27,7 +27,7 @@ from tagseg.pseudo.labels import cam_to_label, refined_label
 from tagseg.pseudo.masking import block_mask, block_noise, to_patches
 from tagseg.pseudo.partition import partition, uncertain
 from tagseg.pseudo.present import present_classes
-from tagseg.training.distillation import Centres
+from tagseg.training.distillation import Centres, temperature_of
 from tagseg.training.losses import StepLosses, check_finite
 from tagseg.training.optimiser import adopt_rates, make_optimiser
 from tagseg.training.plain import plain_losses
@@ -91,11 +91,29 @@ class FSR(lightning.LightningModule):
         cam = present_aux_cam(self.student, self.student.normalise(view), self.config.cam.scales, present)
         return partition(cam, present.tags, view.float() / 255, self.config.partition)
 
-    def temperatures(self, step: int) -> tuple[float, float]:
-        """Of the student and of the teacher."""
+    def targets(
+        self, step: int, token: Float[Tensor, "B P"], patches: Float[Tensor, "M P"], mean_patch: Float[Tensor, " P"]
+    ) -> tuple[tuple[Tensor, Tensor | float], tuple[Tensor, Tensor | float]]:
+        """Centre and τ_t of the teacher's global tokens, and those of its masked patches.
+
+        Args:
+            step: which.
+            token: the teacher's projections of view 1.
+            patches: its projections of the masked patches of view 2.
+            mean_patch: the mean of all patches of view 2.
+        """
         config = self.config.distillation
-        warmup = step_of(config.temperature_warmup, self.config.run.steps)
-        return config.student_temperature, teacher_temperature(step, warmup, *config.teacher_temperature)
+        if not config.teacher_sharpness:
+            warmup = step_of(config.temperature_warmup, self.config.run.steps)
+            temperature = teacher_temperature(step, warmup, *config.teacher_temperature)
+            return (self.centres.token, temperature), (self.centres.patch, temperature)
+        updates = step * self.config.run.accumulate
+        c_token, c_patch = self.centres.corrected(updates, token.mean(0), mean_patch)
+        tau_token, tau_patch = (
+            temperature_of(seen, centre, config.teacher_sharpness)
+            for seen, centre in ((token, c_token), (patches, c_patch))
+        )
+        return (c_token, tau_token), (c_patch, tau_patch)
 
     def local_tokens(self, batch: Batch) -> Float[Tensor, "M D"]:
         """Global tokens of the local crops, one crop of each image after the other; none by default."""

@@ -73,16 +73,17 @@ def _distil(
     fsr: FSR, views: Tensor, student: Features, hidden: Tensor, batch: Batch, step: int
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """L_unc and L_cer of projections of every token and every patch of both views; then the centres."""
-    temperatures = fsr.temperatures(step)
     count = len(hidden)
     with torch.no_grad():
         seen = fsr.teacher.encoder(views)
         taught_tokens, taught_patches = fsr.teacher.project(seen.token), fsr.teacher.project(seen.patch_list)
     tokens, patches = fsr.student.project(student.token), fsr.student.project(student.patch_list)
     tokens = torch.cat([tokens[count:], fsr.student.project(fsr.local_tokens(batch))])
-    cer = certain_loss(tokens, taught_tokens[:count], fsr.centres.token, *temperatures)
-    unc = uncertain_loss(
-        patches[count:][hidden], taught_patches[count:][hidden], hidden, fsr.centres.patch, *temperatures
-    )
-    fsr.centres.update(taught_tokens[:count].mean(0), taught_patches[count:].mean((0, 1)))
+    taught_tokens, mean_patch = taught_tokens[:count], taught_patches[count:].mean((0, 1))
+    recovered, taught = patches[count:][hidden], taught_patches[count:][hidden]
+    (centre, tau), (patch_centre, patch_tau) = fsr.targets(step, taught_tokens, taught, mean_patch)
+    student_tau = fsr.config.distillation.student_temperature
+    cer = certain_loss(tokens, taught_tokens, centre, student_tau, tau)
+    unc = uncertain_loss(recovered, taught, hidden, patch_centre, student_tau, patch_tau)
+    fsr.centres.update(taught_tokens.mean(0), mean_patch)
     return {"uncertain": unc.loss, "certain": cer.loss}, health(uncertain=unc, certain=cer)

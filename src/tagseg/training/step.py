@@ -68,7 +68,6 @@ def _distil(
     fsr: FSR, x1: Tensor, x2: Tensor, view2: Features, mask: Bool[Tensor, "B h w"], batch: Batch, step: int
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """L_unc and L_cer with their health; then the centres."""
-    temperatures = fsr.temperatures(step)
     hidden = mask.flatten(1)
     teacher, count = fsr.teacher, len(x1)
     with torch.no_grad():
@@ -80,8 +79,10 @@ def _distil(
         mean_patch = teacher.projector.prototypes(embedded.mean((0, 1)))
     token = fsr.student.project(torch.cat([view2.token, fsr.local_tokens(batch)]))
     recovered = fsr.student.project(view2.patch_list[hidden])
-    cer = certain_loss(token, taught_token, fsr.centres.token, *temperatures)
-    unc = uncertain_loss(recovered, taught_patches, hidden, fsr.centres.patch, *temperatures)
+    (centre, tau), (patch_centre, patch_tau) = fsr.targets(step, taught_token, taught_patches, mean_patch)
+    student_tau = fsr.config.distillation.student_temperature
+    cer = certain_loss(token, taught_token, centre, student_tau, tau)
+    unc = uncertain_loss(recovered, taught_patches, hidden, patch_centre, student_tau, patch_tau)
     fsr.centres.update(taught_token.mean(0), mean_patch)
     return {"uncertain": unc.loss, "certain": cer.loss}, health(uncertain=unc, certain=cer)
 

@@ -1,0 +1,58 @@
+"""A second round: masks of the training images, by a trained network that is told their tags, to train another on.
+
+Single-stage training makes a pseudo-label anew for every view, from the network as it is. Here a finished network makes
+one for each image, from the whole image and its mirror, limited to its tags; ``labels.source: masks`` trains on them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from scores import limited
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from tagseg.config import Config, replace
+from tagseg.data import sources
+from tagseg.data.dataset import IGNORE
+from tagseg.data.images import read_image
+from tagseg.inference.export import save_mask
+from tagseg.model.network import Network
+
+
+@torch.no_grad()
+def with_masks_of(network: Network, config: Config, folder: Path, sure: float = 0.0) -> Config:
+    """Write masks of ``data.train_split`` to ``folder`` and return the configuration that trains on them.
+
+    Masks of ``data.val_split`` are linked there as they are: they score.
+
+    Args:
+        network: of the first round.
+        config: of the second.
+        folder: for the masks.
+        sure: a pixel whose most probable class has at most this probability is ignored.
+    """
+    for sample in tqdm(sources.load(config.data, config.data.train_split).samples, desc="masks", unit="image"):
+        label = told_label(network, read_image(sample.image), sample.tags, config.views.size, sure)
+        save_mask(folder / f"{sample.name}.png", label.numpy())
+    for sample in sources.load(config.data, config.data.val_split).samples:
+        if sample.mask is not None:
+            save_mask(folder / f"{sample.name}.png", sample.mask())
+    return replace(config, data={"masks": str(folder.resolve())})
+
+
+def told_label(network: Network, photo: object, tags: tuple[int, ...], size: int, sure: float) -> Tensor:
+    """Label map (H, W) uint8 of a photo (H, W, 3), of background and its tags alone."""
+    device = next(network.parameters()).device
+    image = torch.as_tensor(photo).permute(2, 0, 1).float().unsqueeze(0).to(device)
+    native = image.shape[-2:]
+    image = F.interpolate(image, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    logits = network.segment_logits(network.normalise(torch.cat([image, image.flip(-1)])))
+    logits = (logits[:1] + logits[1:].flip(-1)) / 2
+    row = torch.zeros(1, len(network.classes), device=device)
+    row[0, list(tags)] = 1
+    planes = F.interpolate(logits, native, mode="bilinear", align_corners=False)
+    probability, label = limited(planes, row).softmax(dim=1).max(dim=1)
+    return torch.where(probability > sure, label, IGNORE)[0].to(torch.uint8).cpu()

@@ -1,0 +1,52 @@
+"""What the tables of the experiments say is what the runs' lines say."""
+
+import pytest
+from tables import paired, shares_of, shown, student_t, table, values_of
+
+
+@pytest.mark.parametrize(
+    ("t", "degrees", "p"), [(0.0, 4, 1.0), (4.3027, 2, 0.05), (-4.3027, 2, 0.05), (12.706, 1, 0.05), (2.2281, 10, 0.05)]
+)
+def test_two_sided_p_of_students_t(t, degrees, p):
+    """Critical values as every table prints them."""
+    assert student_t(t, degrees) == pytest.approx(p, abs=1e-4)
+
+
+def test_only_seeds_that_both_have_are_compared():
+    ours, theirs = {0: 3.0, 1: 5.0, 2: 4.0, 7: 99.0}, {0: 1.0, 1: 2.0, 2: 3.0, 8: 0.0}
+    assert paired(ours, theirs).startswith("+2.0 (p = 0.07")  # differences 2, 3, 1: t = 2 / (1 / √3) = 3.46
+    assert paired({0: 3.0}, theirs) == ""
+    assert paired({0: 2.0, 1: 3.0}, {0: 1.0, 1: 2.0}) == "+1.0", "no spread, no test"
+
+
+def test_mean_and_spread():
+    assert shown([1.0, 2.0, 3.0]) == "2.0 ± 1.0"
+    assert shown([1.25]) == "1.2"
+    assert shown([]) == ""
+
+
+def test_scores_by_seed_leave_out_runs_without_them():
+    lines = [
+        {"variant": "a", "seed": 0, "scores": {"val": {"x": 1.0}, "dev": {"x": 3.0}}},
+        {"variant": "a", "seed": 1, "scores": {"val": {}}},
+        {"variant": "b", "seed": 0, "scores": {"val": {"x": 2.0}}},
+    ]
+    assert values_of(lines, "a", "val", "x") == {0: 1.0}
+    assert values_of(lines, "a", "dev", "x") == {0: 3.0}
+
+
+def test_a_table_has_a_row_a_variant_and_compares_with_the_first():
+    scores = [("FSR as published", 0, 20.0), ("FSR as published", 1, 22.0), ("P = 256", 0, 21.0), ("P = 256", 1, 24.0)]
+    lines = [
+        {"variant": variant, "seed": seed, "scores": {"dev": {"student/segmentation": value}}}
+        for variant, seed, value in scores
+    ]
+    _, _, first, second = table("distillation", lines, "dev").splitlines()
+    assert first.startswith("| FSR as published | 2 | 21.0 ± 1.4 |")
+    assert second.startswith("| P = 256 | 2 | 22.5 ± 2.1 |")
+    assert second.endswith("| +1.5 (p = 0.20) |  |  |")
+
+
+def test_shares_are_of_the_bound_and_of_the_way_from_the_baseline():
+    assert shares_of({0: 30.0, 1: 34.0, 5: 99.0}, {0: 20.0, 1: 20.0}, {0: 40.0, 1: 40.0}) == ["80", "60"]
+    assert shares_of({0: 30.0}, {}, {0: 40.0}) == ["", ""]
