@@ -362,6 +362,8 @@ class OptimiserConfig:
         head_factor: decoder, projector and classifiers learn this many times faster.
         weight_decay: none for 1-D parameters, biases, class token, position embedding and mask token.
         betas: AdamW's momenta.
+        fit_classifiers: before the first step, fit both classifiers to the features that the pretrained encoder has of
+            the training images (``training/start.py``; not in the paper): a start for short trainings.
         warmup: linear warm-up until then.
         warmup_ratio: the warm-up starts from this share of the rate.
     """
@@ -370,6 +372,7 @@ class OptimiserConfig:
     head_factor: float = 10.0
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
+    fit_classifiers: bool = False
     warmup: When = 0.075
     warmup_ratio: float = 0.1
 

@@ -64,6 +64,10 @@ class TaggedImages:
         samples = tuple(s for s in self.samples if s.mask is not None)
         return TaggedImages(self.source, self.classes, samples, self.tags_from)
 
+    def every(self, step: int) -> TaggedImages:
+        """Every ``step``-th image, at least one of those there are."""
+        return TaggedImages(self.source, self.classes, self.samples[:: max(1, step)], self.tags_from)
+
     def first(self, count: int) -> TaggedImages:
         """Only the first ``count`` images; 0 keeps all."""
         return TaggedImages(self.source, self.classes, self.samples[: count or None], self.tags_from)

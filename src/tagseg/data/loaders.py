@@ -137,8 +137,8 @@ class TrainingViews(Dataset[Item]):
         return draws, [cut(image, draw, reduced) for draw in draws]
 
 
-class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """An image resized to the training size, its tags and its mask."""
+class WholeImages(Dataset[tuple[Tensor, Tensor]]):
+    """An image resized to the training size, and its tags."""
 
     def __init__(self, images: TaggedImages, size: int) -> None:
         self.images, self.size = images, size
@@ -148,12 +148,26 @@ class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
         """Number of images."""
         return len(self.images)
 
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (3, S, S) float32, 0 to 255, and tags (K,)."""
+        image = to_tensor(read_image(self.images.samples[index].image)).contiguous().float().unsqueeze(0)
+        image = F.interpolate(image, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
+        return image[0], self.tags[index]
+
+
+class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """An image resized to the training size, its tags and its mask."""
+
+    def __init__(self, images: TaggedImages, size: int) -> None:
+        self.images, self.whole = images, WholeImages(images, size)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """Image (3, S, S), tags (K,) and mask (H, W)."""
-        sample = self.images.samples[index]
-        image = to_tensor(read_image(sample.image)).contiguous().float().unsqueeze(0)
-        image = F.interpolate(image, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
-        return image[0], self.tags[index], _mask(sample)
+        return *self.whole[index], _mask(self.images.samples[index])
 
 
 def _mask(sample: Sample) -> Tensor:
@@ -192,6 +206,12 @@ def score_loader(images: TaggedImages, config: Config, part: tuple[int, int] = (
         collate_fn=score_collate,
         **_worker_options(config.run.workers),
     )
+
+
+def whole_loader(images: TaggedImages, config: Config) -> DataLoader[Any]:
+    """A loader of images (B, 3, S, S) float32, 0 to 255, resized to the training size, and their tags (B, K)."""
+    workers = _worker_options(config.run.workers)
+    return DataLoader(WholeImages(images, config.views.size), batch_size=config.run.val_batch, **workers)
 
 
 def training_collate(items: list[Item]) -> Batch:

@@ -78,7 +78,7 @@ class Network(nn.Module):
         With ``network.pool`` above 0, the mean of that share of a channel's values, the highest (not in the paper).
         """
         pool = self.config.pool
-        return _pooled(features.patches, self.classifier, pool), _pooled(features.auxiliary, self.aux_classifier, pool)
+        return _logits(features.patches, self.classifier, pool), _logits(features.auxiliary, self.aux_classifier, pool)
 
     def cams_of(self, features: Features) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B K h w"]]:
         """Final and auxiliary class activation maps (METHOD §2), not normalised."""
@@ -103,8 +103,12 @@ class Network(nn.Module):
         return (images.float() / 255 - mean) / std
 
 
-def _pooled(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d, share: float) -> Float[Tensor, "B K"]:
+def pooled(features: Float[Tensor, "B D h w"], share: float) -> Float[Tensor, "B D"]:
+    """The maximum of each channel, or the mean of the highest ``share`` of its values."""
     values = features.flatten(2)
     count = max(1, round(share * values.shape[2]))
-    highest = values.amax(dim=2) if count == 1 else values.topk(count, dim=2, sorted=False).values.mean(dim=2)
-    return F.linear(highest, classifier.weight.flatten(1))
+    return values.amax(dim=2) if count == 1 else values.topk(count, dim=2, sorted=False).values.mean(dim=2)
+
+
+def _logits(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d, share: float) -> Float[Tensor, "B K"]:
+    return F.linear(pooled(features, share), classifier.weight.flatten(1))

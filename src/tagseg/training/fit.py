@@ -69,6 +69,8 @@ def fit(
 
 def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, folder: Path) -> None:
     try:
+        if checkpoint is None and module.config.optimiser.fit_classifiers:
+            module.fit_classifiers(data.training, trainer.strategy.root_device)
         with warnings.catch_warnings():
             _quiet_lightning()
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)

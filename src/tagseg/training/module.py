@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.config import Config, step_of
+from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import Batch, ScoreBatch
 from tagseg.data.seeds import seed_of
 from tagseg.errors import TagsegError
@@ -34,6 +35,7 @@ from tagseg.training.plain import plain_losses
 from tagseg.training.processes import averaged
 from tagseg.training.schedules import mask_choice, teacher_momentum, teacher_temperature
 from tagseg.training.speed import prepare
+from tagseg.training.start import fit_classifiers
 from tagseg.training.step import fast_losses
 from tagseg.training.validation import Validation
 
@@ -59,6 +61,11 @@ class FSR(lightning.LightningModule):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    def fit_classifiers(self, images: TaggedImages, device: torch.device) -> None:
+        """Start both networks with classifiers that know the tags (``start``); before the first step alone."""
+        fit_classifiers(self.student, images, self.config, device)
+        self.teacher = make_teacher(self.student)
 
     def losses(self, batch: Batch, step: int) -> StepLosses:
         """The losses of one step (METHOD §5): in ``step``, or word for word in ``plain``."""
