@@ -177,6 +177,30 @@ _LADDER = {
 }
 
 
+def _heads(factor: float) -> Changes:
+    return {**START, "optimiser": {"fit_classifiers": True, "head_factor": factor}}
+
+
+CALM = _heads(2.0)
+_RATES = {
+    f"heads {factor:g} times as fast as the encoder": Variant(
+        {**_heads(factor), **NO_FSR},
+        "Adam's step of 0.001 in 192 weights moves a logit of max-pooled features by 0.5: fitted classifiers are lost",
+    )
+    for factor in (10.0, 5.0, 2.0, 1.0)
+}
+_CALM = {
+    "no masking, no distillation": Variant({**CALM, **NO_FSR}, "the baseline"),
+    "FSR": Variant(CALM, "self-reinforcement adds to the baseline"),
+    "true masks": Variant({**CALM, **SUPERVISED}, "the same network fully supervised"),
+    "second round": Variant({**CALM, **SUPERVISED}, "masks of a finished network beat CAMs on the fly", ENDS[0]),
+    "FSR, sharpened teacher": Variant(
+        {**CALM, "distillation": SHARPENED}, "a target that is not uniform says something"
+    ),
+    "FSR, pool 10 %": Variant({**CALM, "network": {"decoder_start": 0.1, "pool": 0.1}}, "more of an object is trained"),
+}
+
+
 def _published(base: Callable[[], Config], question: str) -> Experiment:
     def scored_once() -> Config:
         return replace(base(), run={"validate_every": 0, "val_limit": 0})
@@ -193,6 +217,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "ladder_small": Experiment("What helps a short training, step by step?", voc20mix_small, _LADDER, "dev", *ENDS),
     "input": Experiment("How large an input?", voc20mix, _INPUT),
     "encoders": Experiment("Which encoder?", voc20mix, _ENCODERS),
+    "rates_small": Experiment("How fast may the heads learn?", voc20mix_small, _RATES),
+    "calm_small": Experiment("With fitted classifiers and slower heads", voc20mix_small, _CALM, "dev", *ENDS),
     "voc2012": _published(presets.voc2012, "The paper's VOC table: 75.7 mIoU on val with FSR"),
     "coco2014": _published(presets.coco2014, "The paper's COCO table: 45.5 mIoU on val with FSR"),
 }
