@@ -94,7 +94,7 @@ def do(run: Run) -> dict[str, Any]:
     folder = Path(run.config.run.output)
     begin = time.perf_counter()
     if run.first_round is not None:
-        run = dataclasses.replace(run, config=second_round(run.config, run.first_round))
+        run = dataclasses.replace(run, config=second_round(run))
     done = train(run.config, folder if (folder / "last.ckpt").is_file() else None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     student, teacher = (
@@ -115,12 +115,14 @@ def do(run: Run) -> dict[str, Any]:
     }
 
 
-def second_round(config: Config, first_round: Path) -> Config:
+def second_round(run: Run) -> Config:
     """Trains on the masks that the first round's student makes."""
-    weights = first_round / "last.safetensors"
+    assert run.first_round is not None  # the caller asked
+    weights = run.first_round / "last.safetensors"
     if not weights.is_file():
         raise SystemExit(f"{weights} is not there, and a second round begins with it: run the variant it comes after")
-    return with_masks_of(load_network(weights).eval(), config, Path(config.run.output) / "masks")
+    masks = Path(run.config.run.output) / "masks"
+    return with_masks_of(load_network(weights).eval(), run.config, masks, run.scored_on)
 
 
 def shown(line: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -6,6 +6,7 @@ one for each image, from the whole image and its mirror, limited to its tags; ``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,23 +24,27 @@ from tagseg.model.network import Network
 
 
 @torch.no_grad()
-def with_masks_of(network: Network, config: Config, folder: Path, sure: float = 0.0) -> Config:
+def with_masks_of(
+    network: Network, config: Config, folder: Path, scored_on: Sequence[str], sure: float = 0.0
+) -> Config:
     """Write masks of ``data.train_split`` to ``folder`` and return the configuration that trains on them.
 
-    Masks of ``data.val_split`` are linked there as they are: they score.
+    The true masks of the splits that score are copied there as they are.
 
     Args:
         network: of the first round.
         config: of the second.
         folder: for the masks.
+        scored_on: the splits that score.
         sure: a pixel whose most probable class has at most this probability is ignored.
     """
     for sample in tqdm(sources.load(config.data, config.data.train_split).samples, desc="masks", unit="image"):
         label = told_label(network, read_image(sample.image), sample.tags, config.views.size, sure)
         save_mask(folder / f"{sample.name}.png", label.numpy())
-    for sample in sources.load(config.data, config.data.val_split).samples:
-        if sample.mask is not None:
-            save_mask(folder / f"{sample.name}.png", sample.mask())
+    for split in scored_on:
+        for sample in sources.load(config.data, split).with_masks().samples:
+            if sample.mask is not None:  # for the type checker
+                save_mask(folder / f"{sample.name}.png", sample.mask())
     return replace(config, data={"masks": str(folder.resolve())})
 
 

@@ -86,6 +86,8 @@ def table(name: str, lines: list[dict[str, Any]], split: str) -> str:
     first = values_of(lines, variants[0], split, COLUMNS["segmentation"])
     for variant in variants:
         cells = [values_of(lines, variant, split, column) for column in COLUMNS.values()]
+        if not cells[0]:
+            continue
         difference = "" if variant == variants[0] else paired(cells[0], first)
         row = [variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells), difference]
         rows.append(row + shares_of(cells[0], *ends))
@@ -96,8 +98,12 @@ def page(name: str, lines: list[dict[str, Any]]) -> str:
     """All tables of an experiment, the split that chooses first, and what they were measured with."""
     steps, machines, versions = ({line[key] for line in lines} for key in ("steps", "machine", "torch"))
     about = f"{_listed(steps)} steps, {_listed(machines)}, torch {_listed(versions)}; in %"
-    tables = [table(name, lines, split) for split in lines[0]["scores"]]
+    tables = [table(name, lines, split) for split in _splits(lines)]
     return f"**{EXPERIMENTS[name].question}** ({about})\n\n" + "\n".join(tables)
+
+
+def _splits(lines: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(split for line in lines for split in line["scores"]))
 
 
 def _listed(values: set[Any]) -> str:
@@ -108,8 +114,9 @@ def plot(name: str, lines: list[dict[str, Any]], path: Path) -> None:
     """Segmentation and CAM of each variant on the split that reports, a point a seed."""
     from matplotlib.figure import Figure
 
-    variants = [variant for variant in EXPERIMENTS[name].variants if any(x["variant"] == variant for x in lines)]
-    split = list(lines[0]["scores"])[-1]
+    split = _splits(lines)[-1]
+    scored = {line["variant"] for line in lines if split in line["scores"]}
+    variants = [variant for variant in EXPERIMENTS[name].variants if variant in scored]
     figure = Figure(figsize=(7, 0.6 + 0.45 * len(variants)), layout="constrained")
     axes = figure.subplots()
     for shift, (title, colour) in zip(

@@ -41,7 +41,7 @@ def test_what_is_not_sure_is_ignored():
 
 def test_a_second_round_trains_on_them_and_scores_on_true_masks(tmp_path):
     config = tiny_config(make_folder(tmp_path / "photos"), tmp_path / "run", labels={"source": "masks"})
-    second = with_masks_of(tiny_network(CLASSES), config, tmp_path / "made")
+    second = with_masks_of(tiny_network(CLASSES), config, tmp_path / "made", ("val",))
     for split, true in (("train", False), ("val", True)):
         before, after = (sources.load(c.data, split).samples for c in (config, second))
         same = [np.array_equal(a.mask(), b.mask()) for a, b in zip(before, after, strict=True)]
