@@ -16,6 +16,13 @@ from tagseg.config import Config, replace
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 Changes = dict[str, dict[str, Any]]
 
+
+def joined(*several: Changes) -> Changes:
+    """All of them, section by section; where two change the same key the later one counts."""
+    sections = dict.fromkeys(section for changes in several for section in changes)
+    return {name: {k: v for changes in several for k, v in changes.get(name, {}).items()} for name in sections}
+
+
 NO_FSR: Changes = {"mask": {"choice": "none"}}
 SUPERVISED: Changes = {
     "labels": {"source": "masks"},
@@ -125,7 +132,7 @@ _PARTS = {
 }
 # 4,096 random directions in 256 dimensions have cosines of root mean square 1/16 with anything: at the published
 # temperatures of 0.04 and 0.1 logits of 1.6 and 0.6, from which the centre takes what images share.
-SHARPENED = {"teacher_sharpness": 1.5, "student_temperature": 0.05}
+SHARPENED: Changes = {"distillation": {"teacher_sharpness": 1.5, "student_temperature": 0.05}}
 _DISTILLATION = {
     "FSR as published": Variant(),
     "P = 256": Variant({"network": {"prototypes": 256}}, "fewer prototypes: a less flat target"),
@@ -137,7 +144,7 @@ _DISTILLATION = {
         f"momentum {first} to {last}": Variant({"distillation": {"teacher_momentum": (first, last)}})
         for first, last in ((0.9995, 1.0), (0.99, 0.99), (0.95, 1.0))
     },
-    "sharpened teacher": Variant({"distillation": SHARPENED}, "a target that is never uniform"),
+    "sharpened teacher": Variant(SHARPENED, "a target that is never uniform"),
 }
 _INPUT = {
     f"{size} px": Variant({"views": {"size": size}}, "more patches on an object, better outlines")
@@ -155,7 +162,7 @@ _ENCODERS = {
 
 
 START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
-POOLED: Changes = {**START, "network": {"decoder_start": 0.1, "pool": 0.1}}
+POOLED: Changes = {"network": {"pool": 0.1}}
 _LADDER = {
     "FSR as published": Variant(),
     "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations is worse"),
@@ -163,41 +170,39 @@ _LADDER = {
     "better start": Variant(
         START, "classifiers that know the tags, a decoder that need not unlearn, from the first step"
     ),
-    "better start, no masking, no distillation": Variant({**START, **NO_FSR}, "what FSR adds to it"),
+    "better start, no masking, no distillation": Variant(joined(START, NO_FSR), "what FSR adds to it"),
     "second round": Variant(
-        {**SUPERVISED, **START}, "masks of a finished network beat CAMs on the fly", after="better start"
+        joined(SUPERVISED, START), "masks of a finished network beat CAMs on the fly", after="better start"
     ),
-    "true masks, better start": Variant({**SUPERVISED, **START}, "the upper bound at these settings"),
+    "true masks, better start": Variant(joined(SUPERVISED, START), "the upper bound at these settings"),
     "better start, pool 10 %": Variant(
-        POOLED, "the maximum trains one patch a class and image, a tenth more of the object"
+        joined(START, POOLED), "the maximum trains one patch a class and image, a tenth more of the object"
     ),
     "better start, sharpened teacher": Variant(
-        {**START, "distillation": SHARPENED}, "a target that is not uniform gives both distillation losses a say"
+        joined(START, SHARPENED), "a target that is not uniform gives both distillation losses a say"
     ),
 }
 
 
 def _heads(factor: float) -> Changes:
-    return {**START, "optimiser": {"fit_classifiers": True, "head_factor": factor}}
+    return joined(START, {"optimiser": {"head_factor": factor}})
 
 
 CALM = _heads(2.0)
 _RATES = {
     f"heads {factor:g} times as fast as the encoder": Variant(
-        {**_heads(factor), **NO_FSR},
+        joined(_heads(factor), NO_FSR),
         "Adam's step of 0.001 in 192 weights moves a logit of max-pooled features by 0.5: fitted classifiers are lost",
     )
     for factor in (10.0, 5.0, 2.0, 1.0)
 }
 _CALM = {
-    "no masking, no distillation": Variant({**CALM, **NO_FSR}, "the baseline"),
+    "no masking, no distillation": Variant(joined(CALM, NO_FSR), "the baseline"),
     "FSR": Variant(CALM, "self-reinforcement adds to the baseline"),
-    "true masks": Variant({**CALM, **SUPERVISED}, "the same network fully supervised"),
-    "second round": Variant({**CALM, **SUPERVISED}, "masks of a finished network beat CAMs on the fly", ENDS[0]),
-    "FSR, sharpened teacher": Variant(
-        {**CALM, "distillation": SHARPENED}, "a target that is not uniform says something"
-    ),
-    "FSR, pool 10 %": Variant({**CALM, "network": {"decoder_start": 0.1, "pool": 0.1}}, "more of an object is trained"),
+    "true masks": Variant(joined(CALM, SUPERVISED), "the same network fully supervised"),
+    "second round": Variant(joined(CALM, SUPERVISED), "masks of a finished network beat CAMs on the fly", ENDS[0]),
+    "FSR, sharpened teacher": Variant(joined(CALM, SHARPENED), "a target that is not uniform says something"),
+    "FSR, pool 10 %": Variant(joined(CALM, POOLED), "more of an object is trained"),
 }
 
 

@@ -13,7 +13,6 @@ again. Ends with one line of JSON.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import os
@@ -77,7 +76,7 @@ def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, ou
     if experiment.chosen_on == "dev":
         base, splits = with_dev_split(base, output), ("dev", base.data.val_split)
     if arguments.quick:
-        base = replace(base, views={"size": 64}, run={"steps": 3, "batch": 2, "val_limit": 6})
+        base = replace(base, views={"size": 64}, run={"steps": 3, "batch": 2, "workers": 0, "val_limit": 6})
     runs = []
     for seed in arguments.seeds:
         for variant, settings in experiment.variants.items():
@@ -93,14 +92,13 @@ def do(run: Run) -> dict[str, Any]:
     """Train (or go on), score, and return the run's line."""
     folder = Path(run.config.run.output)
     begin = time.perf_counter()
-    if run.first_round is not None:
-        run = dataclasses.replace(run, config=second_round(run))
-    done = train(run.config, folder if (folder / "last.ckpt").is_file() else None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = run.config if run.first_round is None else second_round(run, run.first_round, device)
+    done = train(config, folder if (folder / "last.ckpt").is_file() else None)
     student, teacher = (
         load_network(folder / f"{name}.safetensors", device).eval() for name in ("last", "last_teacher")
     )
-    scores = {split: score(student, teacher, replace(run.config, data={"val_split": split})) for split in run.scored_on}
+    scores = {split: score(student, teacher, replace(config, data={"val_split": split})) for split in run.scored_on}
     return {
         "experiment": run.experiment,
         "variant": run.variant,
@@ -115,14 +113,13 @@ def do(run: Run) -> dict[str, Any]:
     }
 
 
-def second_round(run: Run) -> Config:
+def second_round(run: Run, first_round: Path, device: str) -> Config:
     """Trains on the masks that the first round's student makes."""
-    assert run.first_round is not None  # the caller asked
-    weights = run.first_round / "last.safetensors"
+    weights = first_round / "last.safetensors"
     if not weights.is_file():
         raise SystemExit(f"{weights} is not there, and a second round begins with it: run the variant it comes after")
     masks = Path(run.config.run.output) / "masks"
-    return with_masks_of(load_network(weights).eval(), run.config, masks, run.scored_on)
+    return with_masks_of(load_network(weights, device).eval(), run.config, masks, run.scored_on)
 
 
 def shown(line: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -173,8 +170,13 @@ def side_by_side(arguments: argparse.Namespace, runs: Sequence[Run]) -> None:
 
 
 def quick(arguments: argparse.Namespace) -> tuple[dict[str, Experiment], list[int]]:
-    """A few steps of the three kinds of training there are, scored on ``dev``."""
-    variants = {"baseline": Variant(NO_FSR), "FSR": Variant(), "true masks": Variant(SUPERVISED)}
+    """A few steps of the four kinds of training there are, scored on ``dev`` and ``val``."""
+    variants = {
+        "baseline": Variant(NO_FSR),
+        "FSR": Variant(),
+        "true masks": Variant(SUPERVISED),
+        "second round": Variant(SUPERVISED, after="baseline"),
+    }
     return {"quick": Experiment("Does it run?", voc20mix, variants)}, [0]
 
 
@@ -187,7 +189,7 @@ def main() -> None:
     parser.add_argument("--root", help="another data folder, e.g. that of VOC 2012")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--output", default="runs/experiments", help="folder of the trainings")
-    parser.add_argument("--quick", action="store_true", help="three small trainings of three steps")
+    parser.add_argument("--quick", action="store_true", help="four small trainings of three steps")
     parser.add_argument("--only", action="append", default=[], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -12,6 +12,7 @@ from tagseg.config import Config
 from tagseg.data import sources
 from tagseg.data.dataset import IGNORE
 from tagseg.data.loaders import ScoreBatch, score_loader
+from tagseg.errors import TagsegError
 from tagseg.inference.boundary import BoundaryScore
 from tagseg.inference.metrics import SegmentationScore
 from tagseg.model.network import Network
@@ -47,8 +48,13 @@ def score(student: Network, teacher: Network, config: Config) -> dict[str, float
     quality of the partition.
 
     Images are resized to the training size, as in a training's own validation; scores count at native size.
+
+    Raises:
+        TagsegError: none of the images has a mask.
     """
-    images = sources.load(config.data, config.data.val_split)
+    images = sources.load(config.data, config.data.val_split).with_masks()
+    if not len(images):
+        raise TagsegError(f"{images.source}: no image has a mask to score with, expected some in --data.masks")
     classes = len(student.classes) + 1
     labels, told = SegmentationScore(classes), SegmentationScore(classes)
     outlines, regions = BoundaryScore(classes), Regions([0] * 3, [0] * 3)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import UInt8
+from numpy import ndarray
 from scores import limited
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,16 +19,14 @@ from tqdm import tqdm
 
 from tagseg.config import Config, replace
 from tagseg.data import sources
-from tagseg.data.dataset import IGNORE
 from tagseg.data.images import read_image
+from tagseg.data.loaders import to_tensor
 from tagseg.inference.export import save_mask
 from tagseg.model.network import Network
 
 
 @torch.no_grad()
-def with_masks_of(
-    network: Network, config: Config, folder: Path, scored_on: Sequence[str], sure: float = 0.0
-) -> Config:
+def with_masks_of(network: Network, config: Config, folder: Path, scored_on: Sequence[str]) -> Config:
     """Write masks of ``data.train_split`` to ``folder`` and return the configuration that trains on them.
 
     The true masks of the splits that score are copied there as they are.
@@ -36,10 +36,9 @@ def with_masks_of(
         config: of the second.
         folder: for the masks.
         scored_on: the splits that score.
-        sure: a pixel whose most probable class has at most this probability is ignored.
     """
     for sample in tqdm(sources.load(config.data, config.data.train_split).samples, desc="masks", unit="image"):
-        label = told_label(network, read_image(sample.image), sample.tags, config.views.size, sure)
+        label = told_label(network, read_image(sample.image), sample.tags, config.views.size)
         save_mask(folder / f"{sample.name}.png", label.numpy())
     for split in scored_on:
         for sample in sources.load(config.data, split).with_masks().samples:
@@ -48,10 +47,12 @@ def with_masks_of(
     return replace(config, data={"masks": str(folder.resolve())})
 
 
-def told_label(network: Network, photo: object, tags: tuple[int, ...], size: int, sure: float) -> Tensor:
-    """Label map (H, W) uint8 of a photo (H, W, 3), of background and its tags alone."""
+def told_label(
+    network: Network, photo: UInt8[ndarray, "H W 3"], tags: tuple[int, ...], size: int
+) -> UInt8[Tensor, "H W"]:
+    """Label map of a photo, of background and its tags alone; the network sees it ``size`` pixels square."""
     device = next(network.parameters()).device
-    image = torch.as_tensor(photo).permute(2, 0, 1).float().unsqueeze(0).to(device)
+    image = to_tensor(photo).contiguous().float().unsqueeze(0).to(device)
     native = image.shape[-2:]
     image = F.interpolate(image, (size, size), mode="bilinear", align_corners=False, antialias=True)
     logits = network.segment_logits(network.normalise(torch.cat([image, image.flip(-1)])))
@@ -59,5 +60,4 @@ def told_label(network: Network, photo: object, tags: tuple[int, ...], size: int
     row = torch.zeros(1, len(network.classes), device=device)
     row[0, list(tags)] = 1
     planes = F.interpolate(logits, native, mode="bilinear", align_corners=False)
-    probability, label = limited(planes, row).softmax(dim=1).max(dim=1)
-    return torch.where(probability > sure, label, IGNORE)[0].to(torch.uint8).cpu()
+    return limited(planes, row).argmax(dim=1)[0].to(torch.uint8).cpu()

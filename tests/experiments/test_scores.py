@@ -6,7 +6,9 @@ import pytest
 import torch
 from scores import Regions, limited, score
 
+from tagseg.config import replace
 from tagseg.data import sources
+from tagseg.errors import TagsegError
 
 from ..conftest import make_folder, tiny_config, tiny_network
 
@@ -32,3 +34,10 @@ def test_every_score_is_a_share_and_the_training_s_own_are_among_them(tmp_path):
     scores = score(tiny_network(classes), tiny_network(classes, seed=1), config)
     assert {"student/segmentation", "teacher/cam", "student/told_segmentation", "student/boundary_iou"} <= set(scores)
     assert all(math.isnan(value) or 0 <= value <= 1 for value in scores.values())
+
+
+def test_a_split_without_masks_is_refused_not_scored_as_nothing(tmp_path):
+    config = replace(tiny_config(make_folder(tmp_path / "photos"), tmp_path), data={"masks": "none"})
+    classes = sources.load(config.data, "val").classes
+    with pytest.raises(TagsegError, match="no image has a mask"):
+        score(tiny_network(classes), tiny_network(classes), config)

@@ -5,13 +5,9 @@ import torch
 from second_round import told_label, with_masks_of
 
 from tagseg.data import sources
-from tagseg.data.dataset import IGNORE
 from tagseg.training.train import train
 
 from ..conftest import CLASSES, make_folder, tiny_config, tiny_network
-
-SOMEWHAT = 0.3
-"""More than some pixels' highest probability of this untrained network with four labels."""
 
 
 def photo(height=37, width=50):
@@ -21,22 +17,11 @@ def photo(height=37, width=50):
 @torch.no_grad()
 def test_a_photo_s_mask_names_its_tags_and_background_alone():
     network = tiny_network()
-    label = told_label(network, photo(), (1,), 32, 0.0)
+    label = told_label(network, photo(), (1,), 32)
     assert label.shape == (37, 50)
     assert label.dtype == torch.uint8
     assert set(label.unique().tolist()) <= {0, 2}
-    assert not told_label(network, photo(), (), 32, 0.0).any(), "no tag: background"
-
-
-@torch.no_grad()
-def test_what_is_not_sure_is_ignored():
-    network = tiny_network()
-    half, all_of_it = (told_label(network, photo(), (0, 1, 2), 32, sure) for sure in (SOMEWHAT, 1.0))
-    assert (all_of_it == IGNORE).all()
-    known = half != IGNORE
-    assert known.any()
-    assert not known.all()
-    assert torch.equal(half[known], told_label(network, photo(), (0, 1, 2), 32, 0.0)[known])
+    assert not told_label(network, photo(), (), 32).any(), "no tag: background"
 
 
 def test_a_second_round_trains_on_them_and_scores_on_true_masks(tmp_path):

@@ -6,9 +6,11 @@ from torch.nn import functional as F
 
 from tagseg.config import replace
 from tagseg.data import sources
+from tagseg.data.loaders import WholeImages
 from tagseg.errors import TagsegError
+from tagseg.training import start
 from tagseg.training.module import FSR
-from tagseg.training.start import MOST_IMAGES, fit_classifiers, logistic_regression, tag_features
+from tagseg.training.start import fit_classifiers, logistic_regression, tag_features
 from tagseg.training.train import train
 
 from ..conftest import make_folder, tiny_config
@@ -60,23 +62,21 @@ def test_it_is_fitted_to_what_the_classifiers_see(tagged_folder, tmp_path, share
         told = objective(classifier.weight.flatten(1).detach(), seen, tags, 0.0)
         assert told < objective(zero, seen, tags, 0.0)
     module.student.eval()
-    batch = torch.stack([image for image, _ in (whole(images, config, i) for i in range(3))])
+    whole = WholeImages(images, config.views.size)
+    batch = torch.stack([whole[index][0] for index in range(3)])
     logits, aux_logits = module.student.classify(module.student.encoder(module.student.normalise(batch)))
     torch.testing.assert_close(logits, F.linear(final[:3], module.student.classifier.weight.flatten(1)))
     torch.testing.assert_close(aux_logits, F.linear(auxiliary[:3], module.student.aux_classifier.weight.flatten(1)))
 
 
-def whole(images, config, index):
-    from tagseg.data.loaders import WholeImages
-
-    return WholeImages(images, config.views.size)[index]
-
-
-def test_a_large_collection_is_sampled_evenly(tagged_folder):
-    images = sources.load(tiny_config(tagged_folder, tagged_folder).data, "train")
+def test_of_a_large_collection_some_are_seen_at_even_distances(tagged_folder, monkeypatch, caplog):
+    caplog.set_level("INFO", "tagseg")
+    monkeypatch.setattr(start, "MOST_IMAGES", 4)
+    config = tiny_config(tagged_folder, tagged_folder)
+    images = sources.load(config.data, "train")
     assert [s.name for s in images.every(2).samples] == [s.name for s in images.samples[::2]]
-    assert images.every(0).samples == images.samples
-    assert -(-10_582 // MOST_IMAGES) == 3
+    fit_classifiers(FSR(config, images.classes).student, images, config, CPU)
+    assert "features of 3 images" in caplog.text
 
 
 def test_a_training_starts_with_them_in_both_networks_and_a_resumed_one_does_not_fit_again(

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from tagseg.config import Config
 from tagseg.data.dataset import TaggedImages
@@ -55,7 +56,7 @@ def tag_features(
     device = next(network.parameters()).device
     final, auxiliary, tags = [], [], []
     with evaluating(network):
-        for batch, told in whole_loader(images, config):
+        for batch, told in tqdm(whole_loader(images, config), desc="features", unit="batch", delay=2, disable=None):
             features = network.encoder(network.normalise(batch.to(device)))
             final.append(pooled(features.patches, config.network.pool))
             auxiliary.append(pooled(features.auxiliary, config.network.pool))
