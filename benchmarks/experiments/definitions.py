@@ -163,6 +163,8 @@ _ENCODERS = {
 
 START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
 POOLED: Changes = {"network": {"pool": 0.1}}
+EARLY: Changes = {"losses": {"segmentation": 1.0, "segmentation_from": 0}}
+BORDER: Changes = joined(START, EARLY, {"labels": {"source": "border"}})
 _LADDER = {
     "FSR as published": Variant(),
     "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations is worse"),
@@ -175,6 +177,11 @@ _LADDER = {
         joined(SUPERVISED, START), "masks of a finished network beat CAMs on the fly", after="better start"
     ),
     "true masks, better start": Variant(joined(SUPERVISED, START), "the upper bound at these settings"),
+    "border labels, no masking, no distillation": Variant(
+        joined(BORDER, NO_FSR, {"losses": {"affinity": 0.0, "energy": 0.0}}),
+        "CAMs of a ViT outline little of an object; what a border does not show does",
+    ),
+    "border labels": Variant(BORDER, "self-reinforcement adds to them"),
     "better start, pool 10 %": Variant(
         joined(START, POOLED), "the maximum trains one patch a class and image, a tenth more of the object"
     ),

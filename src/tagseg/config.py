@@ -200,8 +200,10 @@ class LabelConfig:
     """Pseudo-labels from CAMs (METHOD §6).
 
     Attributes:
-        source: what L_seg and L_reg are told: ``cam``, labels made from the CAMs, or ``masks``, the true masks of the
-            training images. That is the fully supervised network to compare with, not the method.
+        source: what L_seg and L_reg are told: ``cam``, labels made from the CAMs in every step; ``border``, labels made
+            once, of what the pretrained encoder sees that an image's border does not show (not in the paper); or
+            ``masks``, the true masks of the training images. That is the fully supervised network to compare with, not
+            the method.
         high: a pixel needs more than this for a foreground class.
         low: at or below this it is background; between the two it is ignored (255).
         refine: refine the CAMs with PAR before they are thresholded.
@@ -209,9 +211,11 @@ class LabelConfig:
         refine_dilations: its neighbour distances in pixels (of the half-size image).
         refine_spatial_weight: weight of its position term.
         refine_sharpness: divisor of the normalised differences; smaller is more selective.
+        border_size: side in pixels at which images are seen for labels from the border.
+        foreground_share: of all patches of images with tags, how many are of a class; VOC's photos have a quarter.
     """
 
-    source: Literal["cam", "masks"] = "cam"
+    source: Literal["cam", "border", "masks"] = "cam"
     high: float = 0.7
     low: float = 0.25
     refine: bool = True
@@ -219,9 +223,18 @@ class LabelConfig:
     refine_dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
     refine_spatial_weight: float = 0.01
     refine_sharpness: float = 0.3
+    border_size: int = 320
+    foreground_share: float = 0.3
+
+    @property
+    def ready(self) -> bool:
+        """Whether labels are there before a step begins, and are cut as the views are."""
+        return self.source != "cam"
 
     def __post_init__(self) -> None:
-        _check(self.source in ("cam", "masks"), "labels.source", self.source, "cam or masks")
+        _check(self.source in ("cam", "border", "masks"), "labels.source", self.source, "cam, border or masks")
+        _check(self.border_size > 0, "labels.border_size", self.border_size, "a size in pixels")
+        _check(0 < self.foreground_share < 1, "labels.foreground_share", self.foreground_share, "between 0 and 1")
         _check(0 <= self.low < self.high <= 1, "labels.low and .high", (self.low, self.high), "0 <= low < high <= 1")
         _check(self.refine_iterations >= 0, "labels.refine_iterations", self.refine_iterations, "0 or more")
         _check(

@@ -36,7 +36,7 @@ class Batch:
         local: (B, L, 3, s, s) uint8 local crops; L is 0 unless asked for.
         tags: (B, K) float32, 0 or 1.
         mask_seeds: (B,) int64, what each image's random mask blocks and its stochastic depth are drawn from.
-        truth: (B, H, W) uint8, the true mask of view 1, 255 ignored; (B, 0, 0) unless ``labels.source`` is ``masks``.
+        truth: (B, H, W) uint8, what view 1 is told, 255 ignored; (B, 0, 0) where labels are made of its CAM.
     """
 
     view1: Tensor
@@ -107,7 +107,7 @@ class TrainingViews(Dataset[Item]):
         self.images, self.seed = images, config.run.seed
         self.views = Views(config.views)
         self.tags = torch.from_numpy(images.tag_matrix())
-        self.masks = config.labels.source == "masks"
+        self.masks = config.labels.ready
 
     def __getitem__(self, key: Key) -> Item:
         """Views, local crops, tags, mask seed and mask of one image; looks where the device applies them."""
@@ -208,10 +208,10 @@ def score_loader(images: TaggedImages, config: Config, part: tuple[int, int] = (
     )
 
 
-def whole_loader(images: TaggedImages, config: Config) -> DataLoader[Any]:
-    """A loader of images (B, 3, S, S) float32, 0 to 255, resized to the training size, and their tags (B, K)."""
+def whole_loader(images: TaggedImages, config: Config, size: int = 0) -> DataLoader[Any]:
+    """A loader of images (B, 3, S, S) float32, 0 to 255, and their tags (B, K); by default of the training size."""
     workers = _worker_options(config.run.workers)
-    return DataLoader(WholeImages(images, config.views.size), batch_size=config.run.val_batch, **workers)
+    return DataLoader(WholeImages(images, size or config.views.size), batch_size=config.run.val_batch, **workers)
 
 
 def training_collate(items: list[Item]) -> Batch:

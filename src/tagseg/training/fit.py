@@ -20,6 +20,7 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
 from tagseg.errors import TagsegError, list_some
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
+from tagseg.training.first_labels import first_labels
 from tagseg.training.module import FSR
 from tagseg.training.processes import check_shares, left_alone
 
@@ -69,6 +70,10 @@ def fit(
 
 def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, folder: Path) -> None:
     try:
+        if module.config.labels.source == "border":
+            data.training = first_labels(
+                module.student, data.training, module.config, folder / "labels", trainer.strategy.root_device
+            )
         if checkpoint is None and module.config.optimiser.fit_classifiers:
             module.fit_classifiers(data.training, trainer.strategy.root_device)
         with warnings.catch_warnings():

@@ -55,7 +55,7 @@ def plain_losses(fsr: FSR, batch: Batch, step: int) -> StepLosses:
     if weights["affinity"]:
         terms["affinity"] = affinity_loss(view1.patches, fsr.patch_label(cams.auxiliary, batch.tags))
     if weights["segmentation"] or weights["energy"]:
-        if fsr.config.labels.source == "masks":
+        if fsr.config.labels.ready:
             label = batch.truth.long()
         elif fsr.config.labels.refine:
             label = plain_refined_label(batch.view1.float() / 255, cams.final, batch.tags, fsr.config.labels)

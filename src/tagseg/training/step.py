@@ -90,7 +90,7 @@ def _distil(
 def _supervise(fsr: FSR, x1: Tensor, view1: Features, batch: Batch, weights: dict[str, float]) -> dict[str, Tensor]:
     """L_aff, L_seg and L_reg on pseudo-labels of view 1; L_seg and L_reg on its true mask, to compare with."""
     terms: dict[str, Tensor] = {}
-    told = fsr.config.labels.source == "masks"
+    told = fsr.config.labels.ready
     if weights["affinity"] or not told:
         present = present_classes(batch.tags)
         cams = present_cam(fsr.student, x1, fsr.config.cam.scales, present)

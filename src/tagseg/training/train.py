@@ -106,7 +106,7 @@ def _say_what_is_trained(config: Config, training: TaggedImages, scored: TaggedI
     background = f", {empty} without tags (all background)" if empty else ""
     logger.info(
         "training on the %s of %d images (%s; tags from %s)%s, %d classes, %s",
-        "tags" if config.labels.source == "cam" else "TRUE MASKS and tags (fully supervised, to compare with)",
+        "TRUE MASKS and tags (fully supervised, to compare with)" if config.labels.source == "masks" else "tags",
         len(training), training.source, training.tags_from, background, len(training.classes),
         f"scoring {len(scored)} images ({scored.source})" if scored else "scoring nothing",
     )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Labels that are made once, before the first step."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tagseg.config import replace
+from tagseg.data import sources
+from tagseg.errors import TagsegError
+from tagseg.training import first_labels as first_labels_file
+from tagseg.training.first_labels import every_features, first_labels
+from tagseg.training.module import FSR
+from tagseg.training.train import train
+
+from ..conftest import make_folder, tiny_config
+
+CPU = torch.device("cpu")
+BORDER = {"labels": {"source": "border", "border_size": 48}}
+
+
+def config_of(root, output, **changes):
+    return replace(tiny_config(root, output, **BORDER), **changes)
+
+
+def made(config, folder, split="train"):
+    images = sources.load(config.data, split, masks=False)
+    torch.manual_seed(0)
+    network = FSR(config, images.classes).student
+    return first_labels(network, images, config, folder, CPU), network
+
+
+def test_every_image_gets_a_label_map_of_its_size_and_of_its_tags(tagged_folder, tmp_path):
+    images, _ = made(config_of(tagged_folder, tmp_path), tmp_path / "labels")
+    assert [sample.name for sample in images.samples] == [f"train{index}" for index in range(6)]
+    for sample in images.samples:
+        label = sample.mask()
+        with Image.open(tmp_path / "labels" / f"{sample.name}.png") as picture:
+            assert picture.mode == "P"
+            assert np.array_equal(np.array(picture), label)
+        assert label.shape == (40, 48)
+        assert set(np.unique(label)) <= {0, *(tag + 1 for tag in sample.tags)}
+    assert any(sample.mask().any() for sample in images.samples)
+
+
+def test_the_same_images_get_the_same_labels_and_no_mask_is_read(tmp_path):
+    root = make_folder(tmp_path / "photos")
+    first, _ = made(config_of(root, tmp_path), tmp_path / "a")
+    shutil.rmtree(root / "masks")
+    second, _ = made(config_of(root, tmp_path), tmp_path / "b")
+    for one, other in zip(first.samples, second.samples, strict=True):
+        assert np.array_equal(one.mask(), other.mask())
+
+
+def test_those_that_are_there_are_kept_and_only_missing_ones_are_made(tagged_folder, tmp_path, caplog):
+    caplog.set_level("INFO", "tagseg")
+    config = config_of(tagged_folder, tmp_path)
+    before, _ = made(config, tmp_path / "labels")
+    arrays = [sample.mask() for sample in before.samples]
+    (tmp_path / "labels" / "train1.png").unlink()
+    Image.fromarray(np.zeros((40, 48), np.uint8)).save(tmp_path / "labels" / "train0.png")
+    caplog.clear()
+    after, _ = made(config, tmp_path / "labels")
+    assert "labels of 1 images" in caplog.text
+    assert not after.samples[0].mask().any()
+    assert np.array_equal(after.samples[1].mask(), arrays[1])
+    caplog.clear()
+    made(config, tmp_path / "labels")
+    assert caplog.text == ""
+
+
+def test_the_model_is_fitted_to_some_of_a_large_collection(tagged_folder, tmp_path, monkeypatch):
+    fitted = []
+    true_fit = first_labels_file.fit_border_model
+    monkeypatch.setattr(first_labels_file, "MOST_IMAGES", 4)
+    monkeypatch.setattr(
+        first_labels_file, "fit_border_model", lambda f, t, share: fitted.append(f.shape) or true_fit(f, t, share)
+    )
+    images, network = made(config_of(tagged_folder, tmp_path), tmp_path / "labels")
+    assert fitted == [(3, network.encoder.width, 6, 6)]
+    assert all(sample.mask().shape == (40, 48) for sample in images.samples)
+
+
+def test_the_features_are_the_auxiliary_ones_of_whole_images(tagged_folder, tmp_path):
+    config = config_of(tagged_folder, tmp_path, network={"drop_path": 0.5})
+    images = sources.load(config.data, "train", masks=False)
+    network = FSR(config, images.classes).student.train()
+    features, tags = every_features(network, images, config)
+    assert network.training
+    assert features.dtype == torch.float16
+    assert tags.tolist() == images.tag_matrix().tolist()
+    again, _ = every_features(network, images, config)
+    assert torch.equal(features, again), "no stochastic depth"
+
+
+@pytest.mark.parametrize("step", ["fast", "plain"])
+def test_a_training_is_told_them_from_the_first_step_and_goes_on_with_them(tagged_folder, tmp_path, caplog, step):
+    caplog.set_level("INFO", "tagseg")
+    losses = {"segmentation_from": 0, "segmentation": 1.0}
+    config = config_of(tagged_folder, tmp_path / "run", losses=losses, speed={"step": step})
+    train(config)
+    assert "TRUE MASKS" not in caplog.text
+    assert len(list((tmp_path / "run" / "labels").glob("*.png"))) == 6
+    header = next((tmp_path / "run" / "logs").glob("part_*/metrics.csv")).read_text().splitlines()[0]
+    assert "train/segmentation" in header
+    caplog.clear()
+    train(replace(config, run={"steps": 8}), tmp_path / "run")
+    assert "making" not in caplog.text
+
+
+def test_a_photo_that_cannot_be_read_is_told_in_one_line(tmp_path):
+    root = make_folder(tmp_path / "photos")
+    (root / "images" / "train3.jpg").write_bytes(b"no photo")
+    with pytest.raises(TagsegError, match=r"train3\.jpg") as caught:
+        train(config_of(root, tmp_path / "run"))
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_cannot_be_are_refused(tagged_folder, tmp_path):
+    for name, value in (("border_size", 0), ("foreground_share", 0.0), ("foreground_share", 1.0)):
+        with pytest.raises(TagsegError, match=rf"labels\.{name}"):
+            tiny_config(tagged_folder, tmp_path, labels={name: value})
