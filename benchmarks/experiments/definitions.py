@@ -163,8 +163,8 @@ _ENCODERS = {
 
 START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
 POOLED: Changes = {"network": {"pool": 0.1}}
-EARLY: Changes = {"losses": {"segmentation": 1.0, "segmentation_from": 0}}
-BORDER: Changes = joined(START, EARLY, {"labels": {"source": "border"}})
+BORDER: Changes = joined(SUPERVISED, START, {"labels": {"source": "border"}})
+FSR: Changes = {"mask": {"choice": "uncertain"}}
 _LADDER = {
     "FSR as published": Variant(),
     "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations is worse"),
@@ -177,11 +177,17 @@ _LADDER = {
         joined(SUPERVISED, START), "masks of a finished network beat CAMs on the fly", after="better start"
     ),
     "true masks, better start": Variant(joined(SUPERVISED, START), "the upper bound at these settings"),
-    "border labels, no masking, no distillation": Variant(
-        joined(BORDER, NO_FSR, {"losses": {"affinity": 0.0, "energy": 0.0}}),
-        "CAMs of a ViT outline little of an object; what a border does not show does",
+    "border labels": Variant(BORDER, "CAMs of a ViT outline little of an object; what a border does not show does"),
+    "border labels, FSR": Variant(joined(BORDER, FSR), "self-reinforcement adds to them"),
+    "border labels, FSR, sharpened teacher": Variant(
+        joined(BORDER, FSR, SHARPENED), "a target that is not uniform gives both distillation losses a say"
     ),
-    "border labels": Variant(BORDER, "self-reinforcement adds to them"),
+    "border labels, second round": Variant(
+        BORDER, "a network is more consistent than the labels it was trained on", after="border labels"
+    ),
+    "border labels, L_aff and L_reg": Variant(
+        joined(BORDER, {"losses": {"affinity": 0.2, "energy": 0.05}}), "both are of use to given labels too"
+    ),
     "better start, pool 10 %": Variant(
         joined(START, POOLED), "the maximum trains one patch a class and image, a tenth more of the object"
     ),

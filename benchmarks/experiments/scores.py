@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tagseg.config import Config
+from tagseg.config import PUBLISHED_CRF, Config
 from tagseg.data import sources
 from tagseg.data.dataset import IGNORE
+from tagseg.data.images import read_image
 from tagseg.data.loaders import ScoreBatch, score_loader
 from tagseg.errors import TagsegError
 from tagseg.inference.boundary import BoundaryScore
 from tagseg.inference.metrics import SegmentationScore
 from tagseg.model.network import Network
+from tagseg.pairwise.crf import crf_labels
 from tagseg.pseudo.cam import multi_scale_cam
 from tagseg.pseudo.labels import cam_to_score, refined_label
 from tagseg.pseudo.partition import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, UNCERTAIN, partition
@@ -44,8 +46,8 @@ class Regions:
 def score(student: Network, teacher: Network, config: Config) -> dict[str, float]:
     """The training's own scores of both networks on ``data.val_split``, and more of the student, all 0 to 1.
 
-    More are: pseudo-label mIoU, the segmentation limited to an image's tags, boundary IoU of the segmentation, and the
-    quality of the partition.
+    More are: mIoU of the pseudo-labels that its CAMs make, of the segmentation limited to an image's tags, and of the
+    segmentation after a dense CRF; boundary IoU of the segmentation, and the quality of the partition.
 
     Images are resized to the training size, as in a training's own validation; scores count at native size.
 
@@ -56,7 +58,8 @@ def score(student: Network, teacher: Network, config: Config) -> dict[str, float
     if not len(images):
         raise TagsegError(f"{images.source}: no image has a mask to score with, expected some in --data.masks")
     classes = len(student.classes) + 1
-    labels, told = SegmentationScore(classes), SegmentationScore(classes)
+    labels, told, sharpened = (SegmentationScore(classes) for _ in range(3))
+    photos = iter(images.samples)
     outlines, regions = BoundaryScore(classes), Regions([0] * 3, [0] * 3)
     device = next(student.parameters()).device
     validation = Validation(len(student.classes), config.cam).to(device)
@@ -73,6 +76,9 @@ def score(student: Network, teacher: Network, config: Config) -> dict[str, float
             size = truth.shape
             found = F.interpolate(segmentation[index : index + 1], size=size, mode="bilinear", align_corners=False)
             truth = truth.to(device)
+            photo = read_image(next(photos).image)
+            refined = crf_labels([found[0].softmax(dim=0)], [photo], PUBLISHED_CRF)[0]
+            sharpened.update(torch.from_numpy(refined), truth.cpu())
             outlines.update(found.argmax(dim=1)[0], truth)
             told.update(limited(found, batch.tags[index : index + 1]).argmax(dim=1)[0], truth)
             _count_labels(labels, _nearest(label[index], size), truth)
@@ -82,6 +88,7 @@ def score(student: Network, teacher: Network, config: Config) -> dict[str, float
     more = {
         "pseudo_label": labels.compute().mean_iou,
         "told_segmentation": told.compute().mean_iou,
+        "segmentation_crf": sharpened.compute().mean_iou,
         "boundary_iou": outlines.compute(),
         **regions.figures(),
     }

@@ -22,6 +22,7 @@ from run import RESULTS, read_lines
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "experiments"
 COLUMNS = {
     "segmentation": "student/segmentation",
+    "with CRF": "student/segmentation_crf",
     "told the tags": "student/told_segmentation",
     "CAM": "student/cam",
     "pseudo-label": "student/pseudo_label",

@@ -9,9 +9,10 @@ from PIL import Image
 
 from tagseg.config import replace
 from tagseg.data import sources
+from tagseg.data.loaders import WholeImages
 from tagseg.errors import TagsegError
 from tagseg.training import first_labels as first_labels_file
-from tagseg.training.first_labels import every_features, first_labels
+from tagseg.training.first_labels import encoded, first_labels
 from tagseg.training.module import FSR
 from tagseg.training.train import train
 
@@ -25,11 +26,11 @@ def config_of(root, output, **changes):
     return replace(tiny_config(root, output, **BORDER), **changes)
 
 
-def made(config, folder, split="train"):
-    images = sources.load(config.data, split, masks=False)
+def made(config, folder, keep=False):
+    images = sources.load(config.data, "train", masks=False)
     torch.manual_seed(0)
     network = FSR(config, images.classes).student
-    return first_labels(network, images, config, folder, CPU), network
+    return first_labels(network, images, config, folder, CPU, keep), network
 
 
 def test_every_image_gets_a_label_map_of_its_size_and_of_its_tags(tagged_folder, tmp_path):
@@ -54,7 +55,7 @@ def test_the_same_images_get_the_same_labels_and_no_mask_is_read(tmp_path):
         assert np.array_equal(one.mask(), other.mask())
 
 
-def test_those_that_are_there_are_kept_and_only_missing_ones_are_made(tagged_folder, tmp_path, caplog):
+def test_a_training_that_goes_on_keeps_those_that_are_there_and_makes_missing_ones(tagged_folder, tmp_path, caplog):
     caplog.set_level("INFO", "tagseg")
     config = config_of(tagged_folder, tmp_path)
     before, _ = made(config, tmp_path / "labels")
@@ -62,13 +63,15 @@ def test_those_that_are_there_are_kept_and_only_missing_ones_are_made(tagged_fol
     (tmp_path / "labels" / "train1.png").unlink()
     Image.fromarray(np.zeros((40, 48), np.uint8)).save(tmp_path / "labels" / "train0.png")
     caplog.clear()
-    after, _ = made(config, tmp_path / "labels")
+    after, _ = made(config, tmp_path / "labels", keep=True)
     assert "labels of 1 images" in caplog.text
     assert not after.samples[0].mask().any()
     assert np.array_equal(after.samples[1].mask(), arrays[1])
     caplog.clear()
-    made(config, tmp_path / "labels")
+    made(config, tmp_path / "labels", keep=True)
     assert caplog.text == ""
+    anew, _ = made(config, tmp_path / "labels")
+    assert np.array_equal(anew.samples[0].mask(), arrays[0]), "labels of other settings must not stay"
 
 
 def test_the_model_is_fitted_to_some_of_a_large_collection(tagged_folder, tmp_path, monkeypatch):
@@ -86,13 +89,27 @@ def test_the_model_is_fitted_to_some_of_a_large_collection(tagged_folder, tmp_pa
 def test_the_features_are_the_auxiliary_ones_of_whole_images(tagged_folder, tmp_path):
     config = config_of(tagged_folder, tmp_path, network={"drop_path": 0.5})
     images = sources.load(config.data, "train", masks=False)
-    network = FSR(config, images.classes).student.train()
-    features, tags = every_features(network, images, config)
-    assert network.training
+    network = FSR(config, images.classes).student.eval()
+    parts = list(encoded(network, images, config))
+    assert torch.cat([tags for _, tags in parts]).tolist() == images.tag_matrix().tolist()
+    whole = WholeImages(images, 48)
+    batch = torch.stack([whole[index][0] for index in range(6)])
+    expected = network.encoder(network.normalise(batch)).auxiliary
+    features = torch.cat([features for features, _ in parts])
     assert features.dtype == torch.float16
-    assert tags.tolist() == images.tag_matrix().tolist()
-    again, _ = every_features(network, images, config)
-    assert torch.equal(features, again), "no stochastic depth"
+    torch.testing.assert_close(features.float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_a_training_mode_is_left_as_it_was(tagged_folder, tmp_path):
+    config = config_of(tagged_folder, tmp_path, network={"drop_path": 0.5})
+    images = sources.load(config.data, "train", masks=False)
+    torch.manual_seed(0)
+    network = FSR(config, images.classes).student.train()
+    with_depth = first_labels(network, images, config, tmp_path / "a", CPU)
+    assert network.training
+    without = first_labels(network.eval(), images, config, tmp_path / "b", CPU)
+    for one, other in zip(with_depth.samples, without.samples, strict=True):
+        assert np.array_equal(one.mask(), other.mask()), "stochastic depth took part"
 
 
 @pytest.mark.parametrize("step", ["fast", "plain"])

@@ -7,18 +7,17 @@ much. These cost one pass of the pretrained encoder over the images, and are fil
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from tagseg.config import Config
-from tagseg.data.dataset import TaggedImages
+from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.images import image_size
 from tagseg.data.loaders import whole_loader
 from tagseg.data.masks import PngMask
@@ -34,11 +33,9 @@ logger = logging.getLogger("tagseg")
 
 
 def first_labels(
-    network: Network, images: TaggedImages, config: Config, folder: Path, device: torch.device
+    network: Network, images: TaggedImages, config: Config, folder: Path, device: torch.device, keep: bool = False
 ) -> TaggedImages:
     """The images with labels from the border in place of their masks.
-
-    Label maps that are there already, as those of a training that goes on, are kept.
 
     Args:
         network: with a pretrained encoder; its auxiliary features are read. It is moved to the device and back.
@@ -46,16 +43,21 @@ def first_labels(
         config: ``labels.border_size`` and ``labels.foreground_share``.
         folder: for the label maps, PNGs at the images' size.
         device: computes the features.
+        keep: those label maps that are there, as a training that goes on does.
     """
     paths = {sample.name: folder / f"{sample.name}.png" for sample in images.samples}
-    missing = [sample for sample in images.samples if not paths[sample.name].is_file()]
+    missing = [sample for sample in images.samples if not (keep and paths[sample.name].is_file())]
     if missing:
         logger.info("making first labels of %d images from what their borders do not show: %s", len(missing), folder)
         place = next(network.parameters()).device
-        network.to(device)
-        seen = every_features(network, images.every(-(-len(images) // MOST_IMAGES)), config)
-        model = fit_border_model(*seen, config.labels.foreground_share)
-        _write(network, model, replace(images, samples=tuple(missing)), config, paths)
+        some = images.every(-(-len(images) // MOST_IMAGES))
+        with evaluating(network.to(device)):
+            features, tags = (torch.cat(parts) for parts in zip(*encoded(network, some, config), strict=True))
+            model = fit_border_model(features, tags, config.labels.foreground_share)
+            if len(some) == len(missing) == len(images):
+                _write(model, [(features, tags)], missing, paths)
+            else:
+                _write(model, encoded(network, replace(images, samples=tuple(missing)), config), missing, paths)
         network.to(place)
     samples = tuple(
         replace(sample, mask=PngMask(paths[sample.name], sample.image, len(images.classes)))
@@ -65,34 +67,24 @@ def first_labels(
 
 
 @torch.no_grad()
-def every_features(
+def encoded(
     network: Network, images: TaggedImages, config: Config
-) -> tuple[Float[Tensor, "n D h w"], Float[Tensor, "n K"]]:
-    """Auxiliary features of whole images, on the CPU in half precision, and the tags."""
-    found, tags = [], []
-    with evaluating(network):
-        for batch, told in tqdm(_loader(network, images, config), desc="features", unit="batch", delay=2, disable=None):
-            found.append(_features(network, batch))
-            tags.append(told)
-    return torch.cat(found), torch.cat(tags)
+) -> Iterator[tuple[Float[Tensor, "B D h w"], Float[Tensor, "B K"]]]:
+    """Auxiliary features of whole images, on the CPU in half precision, and their tags, batch by batch."""
+    device, patch = next(network.parameters()).device, network.patch_size
+    loader = whole_loader(images, config, max(1, round(config.labels.border_size / patch)) * patch)
+    for batch, tags in tqdm(loader, desc="features", unit="batch", delay=2, disable=None):
+        features = network.encoder(network.normalise(batch.to(device))).auxiliary
+        yield features.half().cpu(), tags
 
 
-@torch.no_grad()
-def _write(network: Network, model: BorderModel, images: TaggedImages, config: Config, paths: dict[str, Path]) -> None:
-    left = iter(images.samples)
-    with evaluating(network):
-        for batch, told in tqdm(_loader(network, images, config), desc="labels", unit="batch", delay=2, disable=None):
-            for features, tags in zip(_features(network, batch), told, strict=True):
-                sample = next(left)
-                label = border_label(model, features, tags, image_size(sample.image))
-                save_mask(paths[sample.name], label.to(torch.uint8).numpy())
-
-
-def _loader(network: Network, images: TaggedImages, config: Config) -> DataLoader[Any]:
-    patch = network.patch_size
-    return whole_loader(images, config, max(1, round(config.labels.border_size / patch)) * patch)
-
-
-def _features(network: Network, batch: Tensor) -> Float[Tensor, "B D h w"]:
-    device = next(network.parameters()).device
-    return network.encoder(network.normalise(batch.to(device))).auxiliary.half().cpu()
+def _write(
+    model: BorderModel, batches: Iterable[tuple[Tensor, Tensor]], samples: Sequence[Sample], paths: dict[str, Path]
+) -> None:
+    """Label maps of the samples, whose features and tags the batches hold in their order."""
+    left = iter(samples)
+    for batch, told in batches:
+        for features, tags in zip(batch, told, strict=True):
+            sample = next(left)
+            label = border_label(model, features, tags, image_size(sample.image))
+            save_mask(paths[sample.name], label.to(torch.uint8).numpy())

@@ -71,8 +71,9 @@ def fit(
 def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, folder: Path) -> None:
     try:
         if module.config.labels.source == "border":
+            device, going_on = trainer.strategy.root_device, checkpoint is not None
             data.training = first_labels(
-                module.student, data.training, module.config, folder / "labels", trainer.strategy.root_device
+                module.student, data.training, module.config, folder / "labels", device, keep=going_on
             )
         if checkpoint is None and module.config.optimiser.fit_classifiers:
             module.fit_classifiers(data.training, trainer.strategy.root_device)
