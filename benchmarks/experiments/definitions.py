@@ -94,11 +94,16 @@ def voc20mix_small() -> Config:
     return replace(config, run={"steps": 300})
 
 
+START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
+BORDER: Changes = joined(SUPERVISED, START, {"labels": {"source": "border"}})
+FSR: Changes = {"mask": {"choice": "uncertain"}}
 ENDS = ("no masking, no distillation", "true masks")
 _MEASURE = {
     "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations"),
     "FSR as published": Variant({}, "self-reinforcement adds to the baseline"),
-    "true masks": Variant(SUPERVISED, "the same network fully supervised: the upper bound"),
+    "border labels": Variant(BORDER, "labels from the border get closer to the true masks than CAMs"),
+    "border labels, FSR": Variant(joined(BORDER, FSR), "self-reinforcement adds to them"),
+    "true masks": Variant(joined(SUPERVISED, START), "the same network fully supervised: the upper bound"),
 }
 RATIOS = {
     ("random", "cam"): (0.2, 0.4, 0.6),
@@ -161,10 +166,7 @@ _ENCODERS = {
 }
 
 
-START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
 POOLED: Changes = {"network": {"pool": 0.1}}
-BORDER: Changes = joined(SUPERVISED, START, {"labels": {"source": "border"}})
-FSR: Changes = {"mask": {"choice": "uncertain"}}
 _LADDER = {
     "FSR as published": Variant(),
     "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations is worse"),
@@ -195,6 +197,22 @@ _LADDER = {
         joined(START, SHARPENED), "a target that is not uniform gives both distillation losses a say"
     ),
 }
+_BORDER_MASKS = {
+    "nothing masked": Variant(),
+    **{
+        f"{name}, ratio 0.4": Variant({"mask": {"choice": choice}, "partition": {"rule": rule}})
+        for name, choice, rule in (
+            ("random", "random", "cam"),
+            ("CAM", "uncertain", "cam"),
+            ("edge", "uncertain", "edge"),
+        )
+    },
+}
+
+
+def border_small() -> Config:
+    """Two cores' setting with labels from the border, nothing masked."""
+    return replace(voc20mix_small(), **BORDER)
 
 
 def _heads(factor: float) -> Changes:
@@ -240,6 +258,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ENDS[0],
         "true masks, better start",
     ),
+    "masks_small": Experiment("Which patches to hide, with labels from the border?", border_small, _BORDER_MASKS),
     "input": Experiment("How large an input?", voc20mix, _INPUT),
     "encoders": Experiment("Which encoder?", voc20mix, _ENCODERS),
     "rates_small": Experiment("How fast may the heads learn?", voc20mix_small, _RATES),
