@@ -131,7 +131,7 @@ def configuration(quick: bool, root: Path, accelerator: str) -> Config:
     """Every loss on from the first step, regions masked by the CAM."""
     weights = SHARED / "weights" / "deit_tiny_patch16_224.safetensors"
     return replace(
-        presets.folder(),
+        presets.paper(),
         data={"source": "folder", "root": str(root), "val_split": ""},
         network=TINY if quick else {"encoder": "deit_tiny_patch16_224", "weights": str(weights)},
         views={"size": 32 if quick else 224},

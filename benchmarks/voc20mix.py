@@ -59,11 +59,11 @@ class StepTimes(Callback):
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
-    """The settings of the comparison; nothing else differs from the ``folder`` preset."""
+    """The settings of the comparison; nothing else differs from the ``paper`` preset."""
     steps = 6 if arguments.quick else 60 if arguments.time else 800
     short = arguments.quick or arguments.time
     return replace(
-        presets.folder(),
+        presets.paper(),
         data={
             "source": "folder",
             "root": str(SHARED / "data" / "voc20mix"),

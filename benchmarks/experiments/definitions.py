@@ -23,7 +23,8 @@ def joined(*several: Changes) -> Changes:
     return {name: {k: v for changes in several for k, v in changes.get(name, {}).items()} for name in sections}
 
 
-NO_FSR: Changes = {"mask": {"choice": "none"}}
+NO_REPEATED: Changes = {"data": {"repeat_below": 0.1}}
+FSR: Changes = {"mask": {"choice": "none"}}
 SUPERVISED: Changes = {
     "labels": {"source": "masks"},
     "mask": {"choice": "none"},
@@ -71,7 +72,7 @@ class Experiment:
 def voc20mix() -> Config:
     """The setting of ``benchmarks/voc20mix.py``: DeiT-Ti, 224 px, batch 4, 800 steps."""
     return replace(
-        presets.folder(),
+        presets.paper(),
         data={"source": "folder", "root": str(SHARED / "data" / "voc20mix")},
         network={
             "encoder": "deit_tiny_patch16_224",
@@ -96,6 +97,7 @@ def voc20mix_small() -> Config:
 
 START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
 BORDER: Changes = joined(SUPERVISED, START, {"labels": {"source": "border"}})
+REPEATED: Changes = {"data": {"repeat_below": 0.1}}
 FSR: Changes = {"mask": {"choice": "uncertain"}}
 ENDS = ("no masking, no distillation", "true masks")
 _MEASURE = {
@@ -184,6 +186,13 @@ _LADDER = {
     "border labels, FSR, sharpened teacher": Variant(
         joined(BORDER, FSR, SHARPENED), "a target that is not uniform gives both distillation losses a say"
     ),
+    "border labels, FSR, rare classes repeated": Variant(
+        joined(BORDER, FSR, REPEATED), "nine classes that few photos show are never predicted"
+    ),
+    "true masks, rare classes repeated": Variant(joined(SUPERVISED, START, REPEATED), "the bound then"),
+    "border labels, FSR, random masks": Variant(
+        joined(BORDER, {"mask": {"choice": "random"}}), "masks that CAMs choose are better than random ones"
+    ),
     "border labels, second round": Variant(
         BORDER, "a network is more consistent than the labels it was trained on", after="border labels"
     ),
@@ -197,22 +206,6 @@ _LADDER = {
         joined(START, SHARPENED), "a target that is not uniform gives both distillation losses a say"
     ),
 }
-_BORDER_MASKS = {
-    "nothing masked": Variant(),
-    **{
-        f"{name}, ratio 0.4": Variant({"mask": {"choice": choice}, "partition": {"rule": rule}})
-        for name, choice, rule in (
-            ("random", "random", "cam"),
-            ("CAM", "uncertain", "cam"),
-            ("edge", "uncertain", "edge"),
-        )
-    },
-}
-
-
-def border_small() -> Config:
-    """Two cores' setting with labels from the border, nothing masked."""
-    return replace(voc20mix_small(), **BORDER)
 
 
 def _heads(factor: float) -> Changes:
@@ -258,7 +251,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         ENDS[0],
         "true masks, better start",
     ),
-    "masks_small": Experiment("Which patches to hide, with labels from the border?", border_small, _BORDER_MASKS),
     "input": Experiment("How large an input?", voc20mix, _INPUT),
     "encoders": Experiment("Which encoder?", voc20mix, _ENCODERS),
     "rates_small": Experiment("How fast may the heads learn?", voc20mix_small, _RATES),

@@ -56,7 +56,8 @@ def paired(ours: dict[int, float], theirs: dict[int, float]) -> str:
     mean, spread = statistics.fmean(apart), statistics.stdev(apart)
     if spread == 0:
         return f"{mean:+.1f}"
-    return f"{mean:+.1f} (p = {student_t(mean / (spread / math.sqrt(len(apart))), len(apart) - 1):.2f})"
+    p = student_t(mean / (spread / math.sqrt(len(apart))), len(apart) - 1)
+    return f"{mean:+.1f} (p {'< 0.01' if p < 0.01 else f'= {p:.2f}'})"
 
 
 def student_t(t: float, degrees: int) -> float:

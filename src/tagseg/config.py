@@ -432,6 +432,8 @@ class DataConfig:
         classes: class names, or the path of a file with one a line; empty: from the data.
         skip_missing: leave out rows whose image is absent, instead of stopping.
         untagged: keep images without tags, which are pure background; the published COCO lists leave them out.
+        repeat_below: images of classes that fewer than this share of the images show are seen more often (not in the
+            paper: 0).
         scenes: number of scenes that the ``scenes`` source draws for training; a quarter of it for scoring.
     """
 
@@ -445,7 +447,11 @@ class DataConfig:
     classes: str | tuple[str, ...] = ()
     skip_missing: bool = False
     untagged: bool = True
+    repeat_below: float = 0.0
     scenes: int = 400
+
+    def __post_init__(self) -> None:
+        _check_share("data.repeat_below", self.repeat_below)
 
 
 @dataclass(frozen=True)

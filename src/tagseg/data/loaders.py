@@ -19,6 +19,7 @@ from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.images import image_size, read_image
 from tagseg.data.keys import Key, StepKeys
 from tagseg.data.looks import Look, apply_look
+from tagseg.data.repeats import repeat_factors
 from tagseg.data.seeds import seed_of
 from tagseg.data.views import ViewDraw, Views, cut, cut_mask, reduction
 
@@ -186,7 +187,8 @@ def training_loader(
 ) -> DataLoader[Any]:
     """An endless loader of ``Batch`` that begins with the batch of step ``first_step``."""
     run = config.run
-    keys = StepKeys(len(images), run.batch, run.seed, first_step, part, run.accumulate)
+    factors = repeat_factors(images.tag_matrix(), config.data.repeat_below)
+    keys = StepKeys(factors, run.batch, run.seed, first_step, part, run.accumulate)
     return DataLoader(
         TrainingViews(images, config),
         batch_sampler=keys,
