@@ -23,8 +23,7 @@ def joined(*several: Changes) -> Changes:
     return {name: {k: v for changes in several for k, v in changes.get(name, {}).items()} for name in sections}
 
 
-NO_REPEATED: Changes = {"data": {"repeat_below": 0.1}}
-FSR: Changes = {"mask": {"choice": "none"}}
+NO_FSR: Changes = {"mask": {"choice": "none"}}
 SUPERVISED: Changes = {
     "labels": {"source": "masks"},
     "mask": {"choice": "none"},
