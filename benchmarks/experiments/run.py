@@ -36,6 +36,7 @@ from splits import with_dev_split
 from tagseg.config import Config, replace
 from tagseg.errors import TagsegError
 from tagseg.model.checkpoint import load_network
+from tagseg.report.logs import read_logs
 from tagseg.training.train import train
 
 RESULTS = Path(__file__).parent / "results"
@@ -110,6 +111,21 @@ def do(run: Run) -> dict[str, Any]:
         "scores": {
             split: {name: round(100 * value, 2) for name, value in found.items()} for split, found in scores.items()
         },
+        "distillation": health_of(folder),
+    }
+
+
+def health_of(folder: Path, most: int = 10) -> dict[str, dict[str, float]]:
+    """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; without any, nothing."""
+    logged = [record for record in read_logs(folder) if any(name.startswith("distillation/") for name in record)]
+    places = sorted({round(len(logged) ** (part / (most - 1))) - 1 for part in range(most)}) if logged else []
+    return {
+        str(int(logged[place]["step"]) + 1): {
+            name.removeprefix("distillation/"): round(value, 4)
+            for name, value in logged[place].items()
+            if name.startswith("distillation/")
+        }
+        for place in places
     }
 
 

@@ -101,7 +101,37 @@ def page(name: str, lines: list[dict[str, Any]]) -> str:
     steps, machines, versions = ({line[key] for line in lines} for key in ("steps", "machine", "torch"))
     about = f"{_listed(steps)} steps, {_listed(machines)}, torch {_listed(versions)}; in %"
     tables = [table(name, lines, split) for split in _splits(lines)]
-    return f"**{EXPERIMENTS[name].question}** ({about})\n\n" + "\n".join(tables)
+    return f"**{EXPERIMENTS[name].question}** ({about})\n\n" + "\n".join(tables) + health_table(name, lines)
+
+
+HEALTH = {
+    "L_cer, teacher entropy": "certain_teacher_entropy",
+    "L_cer, KL": "certain_kl",
+    "L_unc, teacher entropy": "uncertain_teacher_entropy",
+    "L_unc, KL": "uncertain_kl",
+}
+
+
+def health_table(name: str, lines: list[dict[str, Any]], most: int = 4) -> str:
+    """How the distillation went: means over seeds at some steps that all runs have; empty where nothing distils."""
+    told = [line for line in lines if line.get("distillation")]
+    common = sorted(set.intersection(*({int(step) for step in line["distillation"]} for line in told))) if told else []
+    if not common:
+        return ""
+    steps = [common[round(place * (len(common) - 1) / (most - 1))] for place in range(most)]
+    steps = list(dict.fromkeys(steps))
+    at = f"at step {', '.join(map(str, steps))}"
+    rows = [[f"distillation, {at}", "seeds", *HEALTH], ["---"] * (2 + len(HEALTH))]
+    for variant in EXPERIMENTS[name].variants:
+        runs = [line["distillation"] for line in told if line["variant"] == variant]
+        if not runs:
+            continue
+        cells = [
+            ", ".join(f"{statistics.fmean(run[str(s)][key] for run in runs):.2f}" for s in steps)
+            for key in HEALTH.values()
+        ]
+        rows.append([variant, str(len(runs)), *cells])
+    return "\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
 def _splits(lines: list[dict[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 """What the tables of the experiments say is what the runs' lines say."""
 
 import pytest
-from tables import paired, shares_of, shown, student_t, table, values_of
+from tables import HEALTH, health_table, paired, shares_of, shown, student_t, table, values_of
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,16 @@ def test_a_table_has_a_row_a_variant_and_compares_with_the_first():
 def test_shares_are_of_the_bound_and_of_the_way_from_the_baseline():
     assert shares_of({0: 30.0, 1: 34.0, 5: 99.0}, {0: 20.0, 1: 20.0}, {0: 40.0, 1: 40.0}) == ["80", "60"]
     assert shares_of({0: 30.0}, {}, {0: 40.0}) == ["", ""]
+
+
+def test_the_distillation_s_course_is_the_mean_over_seeds_at_steps_that_all_have():
+    def run(variant, seed, first):
+        values = {"10": first, "50": first / 2, "300": 0.0, str(70 + seed): 9.0}
+        found = {step: dict.fromkeys(HEALTH.values(), value) for step, value in values.items()}
+        return {"variant": variant, "seed": seed, "distillation": found}
+
+    lines = [run("P = 256", 0, 8.0), run("P = 256", 1, 6.0), {"variant": "colder teacher", "seed": 0}]
+    _, head, _, row = health_table("distillation", lines).splitlines()
+    assert "at step 10, 50, 300" in head
+    assert row.startswith("| P = 256 | 2 | 7.00, 3.50, 0.00 |")
+    assert health_table("distillation", lines[2:]) == ""
