@@ -116,7 +116,7 @@ def do(run: Run) -> dict[str, Any]:
 
 
 def health_of(folder: Path, most: int = 10) -> dict[str, dict[str, float]]:
-    """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; without any, nothing."""
+    """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; often nothing."""
     logged = [record for record in read_logs(folder) if any(name.startswith("distillation/") for name in record)]
     places = sorted({round(len(logged) ** (part / (most - 1))) - 1 for part in range(most)}) if logged else []
     return {

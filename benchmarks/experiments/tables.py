@@ -25,7 +25,7 @@ COLUMNS = {
     "with CRF": "student/segmentation_crf",
     "told the tags": "student/told_segmentation",
     "CAM": "student/cam",
-    "pseudo-label": "student/pseudo_label",
+    "its pseudo-label": "student/pseudo_label",
     "boundary IoU": "student/boundary_iou",
     "teacher segmentation": "teacher/segmentation",
     "certain fg right": "student/certain_foreground_precision",
@@ -78,21 +78,18 @@ def shares_of(ours: dict[int, float], baseline: dict[int, float], bound: dict[in
 
 def table(name: str, lines: list[dict[str, Any]], split: str) -> str:
     """A Markdown table of one experiment's scores on a split."""
-    variants = [variant for variant in EXPERIMENTS[name].variants if any(x["variant"] == variant for x in lines)]
-    ends = [
-        values_of(lines, end, split, COLUMNS["segmentation"])
-        for end in (EXPERIMENTS[name].baseline, EXPERIMENTS[name].bound)
-    ]
-    head = [f"on `{split}`", "seeds", *COLUMNS, f"segmentation, from {variants[0]!r}", "of the bound", "of the way"]
+    experiment, main = EXPERIMENTS[name], COLUMNS["segmentation"]
+    ends = [values_of(lines, end, split, main) for end in (experiment.baseline, experiment.bound)]
+    head = [f"on `{split}`", "seeds", *COLUMNS, "segmentation, compared", "of the bound", "of the way"]
     rows = [head, ["---"] * len(head)]
-    first = values_of(lines, variants[0], split, COLUMNS["segmentation"])
-    for variant in variants:
+    for variant, settings in experiment.variants.items():
         cells = [values_of(lines, variant, split, column) for column in COLUMNS.values()]
         if not cells[0]:
             continue
-        difference = "" if variant == variants[0] else paired(cells[0], first)
-        row = [variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells), difference]
-        rows.append(row + shares_of(cells[0], *ends))
+        other = settings.against or next(iter(experiment.variants))
+        difference = "" if variant == other else paired(cells[0], values_of(lines, other, split, main))
+        row = [variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells)]
+        rows.append([*row, difference and f"{difference} to {other!r}", *shares_of(cells[0], *ends)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 

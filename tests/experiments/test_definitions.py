@@ -13,6 +13,7 @@ def test_every_variant_s_settings_exist_and_its_first_round_comes_before_it(name
     for variant, settings in experiment.variants.items():
         replace(base, **settings.changes)
         assert not settings.after or settings.after in before
+        assert not settings.against or settings.against in before
         before.append(variant)
     assert {experiment.baseline, experiment.bound} <= {*before, ""}
 

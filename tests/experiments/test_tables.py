@@ -44,7 +44,7 @@ def test_a_table_has_a_row_a_variant_and_compares_with_the_first():
     _, _, first, second = table("distillation", lines, "dev").splitlines()
     assert first.startswith("| FSR as published | 2 | 21.0 ± 1.4 |")
     assert second.startswith("| P = 256 | 2 | 22.5 ± 2.1 |")
-    assert second.endswith("| +1.5 (p = 0.20) |  |  |")
+    assert second.endswith("| +1.5 (p = 0.20) to 'FSR as published' |  |  |")
 
 
 def test_shares_are_of_the_bound_and_of_the_way_from_the_baseline():
@@ -63,3 +63,14 @@ def test_the_distillation_s_course_is_the_mean_over_seeds_at_steps_that_all_have
     assert "at step 10, 50, 300" in head
     assert row.startswith("| P = 256 | 2 | 7.00, 3.50, 0.00 |")
     assert health_table("distillation", lines[2:]) == ""
+
+
+def test_a_variant_is_compared_with_the_one_it_names():
+    lines = [
+        {"variant": variant, "seed": seed, "scores": {"dev": {"student/segmentation": value + seed * seed}}}
+        for variant, value in (("border labels", 20.0), ("border labels, FSR", 21.0))
+        for seed in (0, 1)
+    ]
+    lines[-1]["scores"]["dev"]["student/segmentation"] += 1
+    last = table("ladder_small", lines, "dev").splitlines()[-1]
+    assert "| +1.5 (p = 0.20) to 'border labels' |" in last
