@@ -78,7 +78,7 @@ WRONG = {
     "not a choice": (["--mask.choice", "some"], "mask.choice"),
     "no value": (["--preset"], "--preset"),
     "no file": (["--config"], "--config"),
-    "unknown preset": (["--preset", "voc"], "expected one of: voc2012, coco2014, folder, demo"),
+    "unknown preset": (["--preset", "voc"], "expected one of: voc2012, coco2014, folder, paper, demo"),
     "absent config": (["--config", "absent.yaml"], "absent.yaml"),
     "do not go together": (["--views.size", "100"], "mask.block is 32, expected a divisor of views.size = 100"),
     "nothing to resume": (["--resume", "absent"], "absent: no checkpoint to resume from"),

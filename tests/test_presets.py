@@ -1,6 +1,7 @@
 """The presets hold the published numbers (METHOD, table of section 8) and can be trained with."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,21 @@ def test_a_preset_says_its_command_and_its_score(name):
 def test_the_demo_needs_no_download():
     network = PRESETS["demo"]().network
     assert network.weights == "none" or Path(network.weights).is_absolute()
+
+
+def test_the_folder_preset_is_the_paper_s_but_for_labels_and_start():
+    ours, theirs = (asdict(PRESETS[name]()) for name in ("folder", "paper"))
+    changed = {f"{s}.{key}" for s, values in ours.items() for key in values if values[key] != theirs[s][key]}
+    assert changed == {
+        "network.decoder_start", "labels.source", "optimiser.fit_classifiers", "losses.segmentation",
+        "losses.segmentation_from", "losses.affinity", "losses.energy",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["paper", "voc2012", "coco2014"])
+def test_nothing_beyond_the_paper_is_on_in_its_presets(name):
+    config = PRESETS[name]()
+    assert config.labels.source == "cam"
+    assert not config.optimiser.fit_classifiers
+    assert (config.network.decoder_start, config.network.pool, config.data.repeat_below) == (1.0, 0.0, 0.0)
+    assert config.distillation.teacher_sharpness == 0
