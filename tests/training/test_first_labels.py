@@ -59,6 +59,7 @@ def test_a_training_that_goes_on_keeps_those_that_are_there_and_makes_missing_on
     caplog.set_level("INFO", "tagseg")
     config = config_of(tagged_folder, tmp_path)
     before, _ = made(config, tmp_path / "labels")
+    assert "its weights are random" in caplog.text
     arrays = [sample.mask() for sample in before.samples]
     (tmp_path / "labels" / "train1.png").unlink()
     Image.fromarray(np.zeros((40, 48), np.uint8)).save(tmp_path / "labels" / "train0.png")

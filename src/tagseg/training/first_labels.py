@@ -49,6 +49,8 @@ def first_labels(
     missing = [sample for sample in images.samples if not (keep and paths[sample.name].is_file())]
     if missing:
         logger.info("making first labels of %d images from what their borders do not show: %s", len(missing), folder)
+        if config.network.weights == "none":
+            logger.warning("its weights are random (network.weights none): labels then follow colours, if anything")
         place = next(network.parameters()).device
         some = images.every(-(-len(images) // MOST_IMAGES))
         with evaluating(network.to(device)):
