@@ -221,6 +221,11 @@ _LADDER = {
         "both are of use to given labels too",
         against=_BORDER,
     ),
+    "border labels, faster teacher": Variant(
+        joined(BORDER, {"distillation": {"teacher_momentum": (0.95, 0.99)}}),
+        "at 0.99 to 1 the teacher averages most of so short a training; one of the last steps beats the student",
+        against=_BORDER,
+    ),
     "border labels, second round": Variant(
         BORDER, "a network is more consistent than the labels it was trained on", after=_BORDER, against=_BORDER
     ),
