@@ -227,7 +227,10 @@ _LADDER = {
         against=_BORDER,
     ),
     "border labels, second round": Variant(
-        BORDER, "a network is more consistent than the labels it was trained on", after=_BORDER, against=_BORDER
+        joined(SUPERVISED, START),
+        "a network is more consistent than the labels it was trained on",
+        after=_BORDER,
+        against=_BORDER,
     ),
     "border labels, FSR, rare classes repeated": Variant(
         joined(BORDER, FSR, REPEATED),

@@ -11,7 +11,8 @@ def test_every_variant_s_settings_exist_and_its_first_round_comes_before_it(name
     experiment = EXPERIMENTS[name]
     base, before = experiment.base(), []
     for variant, settings in experiment.variants.items():
-        replace(base, **settings.changes)
+        config = replace(base, **settings.changes)
+        assert not settings.after or config.labels.source == "masks", "a second round trains on the masks of the first"
         assert not settings.after or settings.after in before
         assert not settings.against or settings.against in before
         before.append(variant)
