@@ -69,10 +69,13 @@ def student_t(t: float, degrees: int) -> float:
 
 def shares_of(ours: dict[int, float], baseline: dict[int, float], bound: dict[int, float]) -> list[str]:
     """Share of the bound's score, and of the way from the baseline's to it, in %, of means over common seeds."""
-    seeds = sorted(ours.keys() & baseline.keys() & bound.keys())
+    seeds = sorted(ours.keys() & bound.keys())
     if not seeds:
         return ["", ""]
-    score, low, high = (statistics.fmean(values[seed] for seed in seeds) for values in (ours, baseline, bound))
+    score, high = (statistics.fmean(values[seed] for seed in seeds) for values in (ours, bound))
+    if not all(seed in baseline for seed in seeds):
+        return [f"{100 * score / high:.0f}", ""]
+    low = statistics.fmean(baseline[seed] for seed in seeds)
     return [f"{100 * score / high:.0f}", f"{100 * (score - low) / (high - low):.0f}" if high > low else ""]
 
 

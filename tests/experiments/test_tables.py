@@ -49,7 +49,8 @@ def test_a_table_has_a_row_a_variant_and_compares_with_the_first():
 
 def test_shares_are_of_the_bound_and_of_the_way_from_the_baseline():
     assert shares_of({0: 30.0, 1: 34.0, 5: 99.0}, {0: 20.0, 1: 20.0}, {0: 40.0, 1: 40.0}) == ["80", "60"]
-    assert shares_of({0: 30.0}, {}, {0: 40.0}) == ["", ""]
+    assert shares_of({0: 30.0}, {}, {0: 40.0}) == ["75", ""]
+    assert shares_of({0: 30.0}, {0: 20.0}, {}) == ["", ""]
 
 
 def test_the_distillation_s_course_is_the_mean_over_seeds_at_steps_that_all_have():
