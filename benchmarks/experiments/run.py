@@ -77,7 +77,9 @@ def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, ou
     if experiment.chosen_on == "dev":
         base, splits = with_dev_split(base, output), ("dev", base.data.val_split)
     if arguments.quick:
-        base = replace(base, views={"size": 64}, run={"steps": 3, "batch": 2, "workers": 0, "val_limit": 6})
+        base = replace(
+            base, views={"size": 64}, run={"steps": 3, "batch": 2, "workers": 0, "val_limit": 6, "log_every": 1}
+        )
     runs = []
     for seed in arguments.seeds:
         for variant, settings in experiment.variants.items():
@@ -117,6 +119,8 @@ def do(run: Run) -> dict[str, Any]:
 
 def health_of(folder: Path, most: int = 10) -> dict[str, dict[str, float]]:
     """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; often nothing."""
+    if not list(folder.glob("logs/part_*/metrics.csv")):  # shorter than the distance of two records
+        return {}
     logged = [record for record in read_logs(folder) if any(name.startswith("distillation/") for name in record)]
     places = sorted({round(len(logged) ** (part / (most - 1))) - 1 for part in range(most)}) if logged else []
     return {

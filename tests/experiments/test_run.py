@@ -16,3 +16,5 @@ def test_the_distillation_is_read_from_the_log_at_a_few_steps(tmp_path):
     assert all(set(values) == names for values in found.values())
     train(tiny_config(root, tmp_path / "none", mask={"choice": "none", "block": 8}))
     assert health_of(tmp_path / "none") == {}
+    train(tiny_config(root, tmp_path / "short", run={"steps": 2, "log_every": 10, "output": str(tmp_path / "short")}))
+    assert health_of(tmp_path / "short") == {}
