@@ -272,6 +272,23 @@ def _published(base: Callable[[], Config], question: str) -> Experiment:
     return Experiment(question, scored_once, {"no masking, no distillation": Variant(NO_FSR), "FSR": Variant()}, "val")
 
 
+def border_small() -> Config:
+    """Two cores' setting with labels from the border and FSR: what ablations can be repeated on two cores."""
+    return replace(voc20mix_small(), **joined(BORDER, FSR))
+
+
+_ABLATIONS = {
+    "FSR": Variant({}, "the whole method, with labels from the border"),
+    "nothing masked": Variant(NO_FSR, "masking and distillation help"),
+    "without L_unc and L_cer": Variant({"losses": {"uncertain": 0.0, "certain": 0.0}}, "masking alone does not"),
+    "random masks": _MASKS["random, ratio 0.4"],
+    "edge masks": _MASKS["edge, ratio 0.4"],
+    "ratio 0.2": _MASKS["CAM, ratio 0.2"],
+    "ratio 0.6": _MASKS["CAM, ratio 0.6"],
+    **{name: _PARTS[name] for name in ("without L_unc", "without L_cer", "average pooling", "max pooling")},
+}
+
+
 EXPERIMENTS: dict[str, Experiment] = {
     "measure": Experiment("How far do tags get, against true masks?", voc20mix, _MEASURE, "val", *ENDS),
     "measure_small": Experiment("The same, on two cores", voc20mix_small, _MEASURE, "val", *ENDS),
@@ -286,6 +303,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ENDS[0],
         "true masks, better start",
     ),
+    "ablations_small": Experiment("What do masks and distillation add, on two cores?", border_small, _ABLATIONS),
     "input": Experiment("How large an input?", voc20mix, _INPUT),
     "encoders": Experiment("Which encoder?", voc20mix, _ENCODERS),
     "rates_small": Experiment("How fast may the heads learn?", voc20mix_small, _RATES),
