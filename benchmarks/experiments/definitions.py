@@ -280,7 +280,6 @@ def border_small() -> Config:
 _ABLATIONS = {
     "FSR": Variant({}, "the whole method, with labels from the border"),
     "nothing masked": Variant(NO_FSR, "masking and distillation help"),
-    "without L_unc and L_cer": Variant({"losses": {"uncertain": 0.0, "certain": 0.0}}, "masking alone does not"),
     "random masks": _MASKS["random, ratio 0.4"],
     "edge masks": _MASKS["edge, ratio 0.4"],
     "ratio 0.2": _MASKS["CAM, ratio 0.2"],
