@@ -234,7 +234,7 @@ _LADDER = {
     ),
     "border labels, FSR, rare classes repeated": Variant(
         joined(BORDER, FSR, REPEATED),
-        "nine classes that few photos show are never predicted",
+        "classes that few photos show are never predicted",
         against="border labels, FSR",
     ),
     "true masks, rare classes repeated": Variant(

@@ -2,8 +2,8 @@
 
     python benchmarks/experiments/tables.py
 
-For each experiment: mean ± standard deviation over seeds, the difference from the first variant seed by seed with a
-paired t-test, and a plot. Ends with one line of JSON.
+For each experiment: mean ± standard deviation over seeds, the difference seed by seed from the variant it changes with
+a paired t-test, and a plot. Ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -159,10 +159,10 @@ def plot(name: str, lines: list[dict[str, Any]], path: Path) -> None:
             label = title if place == 0 else None
             axes.plot(values, [place + shift] * len(values), "o", color=colour, alpha=0.7, label=label)
     axes.set_yticks(range(len(variants)), variants)
-    axes.invert_yaxis()
+    axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.set_xlabel(f"mIoU on {split}, %")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path, dpi=110)
 
 

@@ -48,7 +48,7 @@ class StepKeys(Sampler[list[Key]]):
     def epoch(self, number: int) -> list[Key]:
         """The keys of one epoch, all epochs as many."""
         rng = np.random.default_rng(seed_of(self.seed, number))
-        counts = draw_repeats(self.factors, rng) if (self.factors > 1).any() else np.ones(len(self.factors), np.int64)
+        counts = draw_repeats(self.factors, rng)
         order = rng.permutation(np.repeat(np.arange(len(counts)), counts))
         most, times = int(np.ceil(self.factors.max())), np.zeros(len(counts), np.int64)
         keys = []

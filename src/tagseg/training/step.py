@@ -88,7 +88,7 @@ def _distil(
 
 
 def _supervise(fsr: FSR, x1: Tensor, view1: Features, batch: Batch, weights: dict[str, float]) -> dict[str, Tensor]:
-    """L_aff, L_seg and L_reg on pseudo-labels of view 1; L_seg and L_reg on its true mask, to compare with."""
+    """L_aff, L_seg and L_reg on pseudo-labels of view 1; L_seg and L_reg on labels that are ready, where they are."""
     terms: dict[str, Tensor] = {}
     told = fsr.config.labels.ready
     if weights["affinity"] or not told:
