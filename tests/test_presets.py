@@ -63,6 +63,12 @@ def test_the_folder_preset_is_the_paper_s_but_for_labels_and_start():
     }  # fmt: skip
 
 
+def test_the_demo_shows_the_default_s_labels():
+    demo, folder = PRESETS["demo"](), PRESETS["folder"]()
+    assert demo.labels.source == folder.labels.source == "border"
+    assert demo.losses == folder.losses
+
+
 @pytest.mark.parametrize("name", ["paper", "voc2012", "coco2014"])
 def test_nothing_beyond_the_paper_is_on_in_its_presets(name):
     config = PRESETS[name]()

@@ -86,21 +86,27 @@ def paper() -> Config:
     )
 
 
-def folder() -> Config:
-    """Anyone's own photos with a tags file: ``paper`` with labels from the border and classifiers fitted beforehand.
+def from_the_border(config: Config) -> Config:
+    """The same with labels from the border and classifiers fitted beforehand (``docs/experiments.md``).
 
     L_seg is told those labels from the first step, so L_aff and L_reg, which mend labels made of CAMs, are left out.
-
-    Command: ``tagseg train --data.root photos``
-    The score depends on the photos. ``docs/experiments.md`` compares both in short trainings.
     """
     return replace(
-        paper(),
+        config,
         network={"decoder_start": 0.1},
         labels={"source": "border"},
         losses={"segmentation": 1.0, "segmentation_from": 0, "affinity": 0.0, "energy": 0.0},
         optimiser={"fit_classifiers": True},
     )
+
+
+def folder() -> Config:
+    """Anyone's own photos with a tags file: ``paper`` with labels from the border.
+
+    Command: ``tagseg train --data.root photos``
+    The score depends on the photos. ``docs/experiments.md`` compares both in short trainings.
+    """
+    return from_the_border(paper())
 
 
 def demo() -> Config:
@@ -109,7 +115,7 @@ def demo() -> Config:
     Command: ``tagseg demo``
     Score: ``docs/demo.md``.
     """
-    return Config(
+    config = Config(
         data=DataConfig(source="scenes", root="runs/demo", scenes=400),
         network=NetworkConfig(
             encoder="vit_tiny_patch16_224",
@@ -123,13 +129,14 @@ def demo() -> Config:
         views=ViewConfig(size=128),
         cam=CamConfig(scales=(1.0, 0.5), background_threshold=0.25),  # low, which favours the plain CAM
         mask=MaskConfig(block=32),
-        labels=LabelConfig(high=0.55, low=0.2),  # so short a training leaves bodies below the published 0.7
+        labels=LabelConfig(border_size=192, foreground_share=0.2),  # a fifth of a scene is objects
         distillation=DistillationConfig(teacher_momentum=(0.99, 1.0)),
         optimiser=OptimiserConfig(rate=5e-4, head_factor=2.0),
         run=RunConfig(
             output="runs/demo", steps=360, batch=4, logger="csv", accelerator="cpu", workers=0, validate_every=0.5
         ),
     )
+    return from_the_border(config)
 
 
 PRESETS: dict[str, Callable[[], Config]] = {

@@ -53,4 +53,5 @@ def test_the_baseline_differs_in_its_losses_and_masking_alone(tmp_path: Path) ->
     plain = plain_cam(ours)
     assert plain.mask.choice == "none"
     assert plain.losses.affinity == plain.losses.segmentation == plain.losses.energy == 0
+    assert plain.labels.source == "cam"  # labels that no loss reads are not made
     assert (plain.network, plain.views, plain.optimiser) == (ours.network, ours.views, ours.optimiser)

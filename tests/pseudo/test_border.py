@@ -12,6 +12,7 @@ from tagseg.pseudo.border import (
     border_contrast,
     border_label,
     fit_border_model,
+    mean_at_each_place,
     ridge,
 )
 
@@ -122,6 +123,22 @@ def test_objects_are_found_from_tags_alone_also_in_images_that_were_not_fitted()
     unseen, their_tags, truth = problem(seed=1)
     own = fit_border_model(unseen[:40], their_tags[:40], share)
     assert share_right(labels_of(own, unseen[40:], their_tags[40:]), truth[40:]) > 0.95
+
+
+def test_the_mean_at_a_place_is_that_of_ten_average_images_more(monkeypatch):
+    monkeypatch.setattr(border_file, "AT_ONCE", 2)  # sums over several parts
+    features = torch.randn(5, 3, 4, 2, generator=torch.Generator().manual_seed(0))
+    average = features.mean(dim=(0, 2, 3))[:, None, None].expand(3, 4, 2)
+    expected = torch.cat([features, average.expand(10, 3, 4, 2)]).mean(dim=0)
+    torch.testing.assert_close(mean_at_each_place(features), expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_objects_are_found_in_a_collection_of_few_images(count):
+    features, tags, labels = problem(count)
+    model = fit_border_model(features, tags, float((labels > 0).float().mean()))
+    found = [label > 0 for label in labels_of(model, features, tags)]
+    assert share_right(found, labels > 0) > 0.9
 
 
 def test_half_precision_and_parts_change_next_to_nothing(monkeypatch):

@@ -45,3 +45,12 @@ def test_every_column_has_the_images_size_and_the_mask_its_share(tmp_path: Path)
     assert row.masked is not None
     assert row.masked.sum() == 3  # ceil(0.4 · 6 blocks)
     assert row.truth is None
+
+
+def test_a_label_made_before_the_training_is_shown_as_it_is(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    given = np.random.default_rng(1).integers(0, 3, (64, 64)).astype(np.uint8)
+    network = Network(TINY, ("cat", "dog")).eval()
+    config = replace(Config(), mask={"block": 32})
+    row = explain(network, Sample("a", tmp_path / "a.png", (0, 1), None), config, label=given)
+    np.testing.assert_array_equal(row.pseudo_label, given)

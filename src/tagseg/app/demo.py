@@ -44,7 +44,7 @@ def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, 
     """
     started, folder = time.monotonic(), Path(output)
     config = configuration(folder, steps, scenes, seed)
-    training = sources.load(config.data, "train", masks=False)
+    training = sources.load(config.data, "train")  # its masks are drawn in the grid picture alone
     scored = sources.load(config.data, "val")
     print(f"1/4 drew {len(training)} scenes to train on and {len(scored)} to score: {folder}/data/scenes")
 
@@ -55,7 +55,7 @@ def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, 
 
     print("4/4 scoring, predicting and drawing")
     scores = _score(plain_run, run, config, folder)
-    _draw(plain_run, run, config, scored, folder)
+    _draw(plain_run, run, config, training, scored, folder)
     _tell(scores, folder, time.monotonic() - started)
     return scores
 
@@ -74,6 +74,7 @@ def plain_cam(config: Config) -> Config:
     return replace(
         config,
         mask={"choice": "none"},
+        labels={"source": "cam"},  # none are read
         losses={"affinity": 0.0, "segmentation": 0.0, "energy": 0.0},
         data={"val_split": ""},
         run={"output": str(Path(config.run.output).with_name("plain_cam"))},
@@ -115,8 +116,11 @@ def _score(plain_run: Path, run: Path, config: Config, folder: Path) -> dict[str
     return scores
 
 
-def _draw(plain_run: Path, run: Path, config: Config, scored: TaggedImages, folder: Path) -> None:
-    """The grid picture, the curves and the predicted masks."""
+def _draw(
+    plain_run: Path, run: Path, config: Config, training: TaggedImages, scored: TaggedImages, folder: Path
+) -> None:
+    """The grid picture of scenes that were trained on, the curves, and the predicted masks of the others."""
+    from tagseg.data.masks import PngMask
     from tagseg.inference.export import save_picture
     from tagseg.inference.predict import predict
     from tagseg.model.checkpoint import load_network
@@ -124,9 +128,13 @@ def _draw(plain_run: Path, run: Path, config: Config, scored: TaggedImages, fold
     from tagseg.report.explain import explain
     from tagseg.report.logs import read_logs
     from tagseg.report.pictures import grid_picture
+    from tagseg.training.first_labels import label_file
 
     network, plain = load_network(run), load_network(plain_run)
-    rows = [explain(network, sample, config, plain) for sample in scored.samples[:PICTURED]]
+    rows = []
+    for sample in training.samples[:PICTURED]:
+        label = PngMask(label_file(run / "labels", sample.name), sample.image, len(network.classes))
+        rows.append(explain(network, sample, config, plain, label()))
     save_picture(folder / "grid.png", grid_picture(rows, network.classes))
     training_curves(read_logs(run), folder / "curves.png", panels=PANELS)
     photos = [sample.image for sample in scored.samples]

@@ -21,6 +21,9 @@ NEAREST = 0.4
 """A patch is compared with this share of the border, the patches most like it: a border shows several things."""
 DECAY = 1.0
 """Weight of the squared weights of both linear models, beside a mean squared error on features of deviation 1."""
+FEW = 10
+"""The mean feature at a place counts this many images more, that have the mean of all places: of few images it would
+hold what they show there."""
 AT_ONCE = 64
 """Images whose features are held in full precision at a time."""
 
@@ -47,7 +50,7 @@ class BorderModel:
     """What was fitted to the features of the training images.
 
     Attributes:
-        position: (D, h, w) mean feature at each place; it is taken away, as it says where a patch lies, not what it is.
+        position: (D, h, w) ``mean_at_each_place``; it is taken away, as it says where a patch lies, not what it is.
         deviation: (D, 1, 1) of the features from it.
         contrast: scale of the border contrast.
         foreground: (D + 1, 1) linear model of a high contrast.
@@ -108,7 +111,7 @@ def fit_border_model(features: Float[Tensor, "n D h w"], tags: Float[Tensor, "n 
         tags: 0 or 1; patches of images without tags are background.
         share: of all patches of images with tags that are foreground.
     """
-    position = torch.stack([part.float().sum(0) for part in features.split(AT_ONCE)]).sum(0) / len(features)
+    position = mean_at_each_place(features)
     squares = torch.stack([(p.float() - position).square().sum((0, 2, 3)) for p in features.split(AT_ONCE)]).sum(0)
     deviation = (squares / (len(features) * position[0].numel())).sqrt()[:, None, None] + 1e-8
 
@@ -131,6 +134,13 @@ def fit_border_model(features: Float[Tensor, "n D h w"], tags: Float[Tensor, "n 
     planes = told[:, :, None, None].expand(-1, -1, *raw.shape[-2:])
     classes = ridge(features, planes, found * balance[:, None, None], standard)
     return BorderModel(position, deviation, contrast, foreground, learned, threshold, classes)
+
+
+def mean_at_each_place(features: Float[Tensor, "n D h w"]) -> Float[Tensor, "D h w"]:
+    """Mean feature at each place, drawn to that of all places where there are few images."""
+    total = torch.stack([part.float().sum(0) for part in features.split(AT_ONCE)]).sum(0)
+    everywhere = total.mean(dim=(1, 2), keepdim=True) / len(features)
+    return (total + FEW * everywhere) / (len(features) + FEW)
 
 
 def upper(values: Tensor, share: float) -> Tensor:

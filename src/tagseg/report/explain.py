@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from tagseg.config import Config
 from tagseg.data.dataset import Sample
@@ -18,7 +20,13 @@ from tagseg.report.pictures import GridRow
 
 
 @torch.no_grad()
-def explain(network: Network, sample: Sample, config: Config, plain: Network | None = None) -> GridRow:
+def explain(
+    network: Network,
+    sample: Sample,
+    config: Config,
+    plain: Network | None = None,
+    label: UInt8[ndarray, "H W"] | None = None,
+) -> GridRow:
     """CAM, partition, mask, pseudo-label and prediction of one image (METHOD §2-4, 6, 9).
 
     Args:
@@ -26,6 +34,7 @@ def explain(network: Network, sample: Sample, config: Config, plain: Network | N
         sample: an image whose sides are multiples of the patch and of the mask's block; its truth is shown if there.
         config: the training's settings.
         plain: a plain classifier whose CAM is shown for comparison.
+        label: the image's pseudo-label, where it was made before the training; otherwise it is made of the CAM.
     """
     pixels = read_image(sample.image)
     image = to_input(network, pixels)
@@ -38,7 +47,8 @@ def explain(network: Network, sample: Sample, config: Config, plain: Network | N
     height, width = pixels.shape[:2]
     blocks = (height // config.mask.block, width // config.mask.block)
     noise = block_noise([seed_of(config.run.seed)], blocks).to(image.device)
-    label = refined_label(unit, cams.final, tags, config.labels)
+    if label is None:
+        label = refined_label(unit, cams.final, tags, config.labels)[0].to(torch.uint8).cpu().numpy()
     grids = scale_logits(network, image, scales=(1.0,))
     plain_cam = None
     if plain is not None:
@@ -50,7 +60,7 @@ def explain(network: Network, sample: Sample, config: Config, plain: Network | N
         cam=present_activation(cams.final, tags)[0].cpu().numpy(),
         regions=regions[0].cpu().numpy(),
         masked=block_mask(noise, uncertain(regions), config.mask.ratio)[0].cpu().numpy(),
-        pseudo_label=label[0].to(torch.uint8).cpu().numpy(),
+        pseudo_label=label,
         prediction=label_map(grids, (height, width)),
         truth=None if sample.mask is None else sample.mask(),
     )

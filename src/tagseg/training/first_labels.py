@@ -45,7 +45,7 @@ def first_labels(
         device: computes the features.
         keep: those label maps that are there, as a training that goes on does.
     """
-    paths = {sample.name: folder / f"{sample.name}.png" for sample in images.samples}
+    paths = {sample.name: label_file(folder, sample.name) for sample in images.samples}
     missing = [sample for sample in images.samples if not (keep and paths[sample.name].is_file())]
     if missing:
         logger.info("making first labels of %d images from what their borders do not show: %s", len(missing), folder)
@@ -66,6 +66,11 @@ def first_labels(
         for sample in images.samples
     )
     return replace(images, samples=samples)
+
+
+def label_file(folder: Path, name: str) -> Path:
+    """Where the label map of an image of that name is."""
+    return folder / f"{name}.png"
 
 
 @torch.no_grad()
