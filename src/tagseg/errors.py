@@ -9,6 +9,10 @@ class NonFiniteLoss(TagsegError):
     """A loss that is infinite or not a number: the state that led there is not worth keeping."""
 
 
+class NothingToScore(TagsegError):
+    """No image is kept for scoring; a training goes on without."""
+
+
 def list_some(names: list[str], most: int = 3) -> str:
     """``a, b, c and 7 more``: enough names to find the trouble, few enough to read."""
     shown = ", ".join(names[:most])

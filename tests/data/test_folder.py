@@ -13,7 +13,7 @@ from PIL import Image
 from tagseg.config import DataConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.sources import load
-from tagseg.errors import TagsegError
+from tagseg.errors import NothingToScore, TagsegError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "voc20mix"
 SPLIT = "image,labels,split\na.jpg,cat,train\nb,dog;cat,train\nsub/c,,val\n"
@@ -78,6 +78,7 @@ def test_without_a_split_column_a_hash_divides(tmp_path):
     names = tuple(f"{i:03}" for i in range(100))
     rows = [f"{name},x" for name in names]
     make(tmp_path, "\n".join(["image,labels", *rows]), names=names)
+    (tmp_path / "masks").mkdir()
     train, val = ({s.name for s in get(tmp_path, split).samples} for split in ("train", "val"))
     assert train | val == set(names)
     assert not train & val
@@ -90,7 +91,20 @@ def test_without_a_split_column_a_hash_divides(tmp_path):
 
 def test_two_images_are_enough_for_a_split_by_hash(tmp_path):
     make(tmp_path, "image,labels\na,x\nb,x\n")
+    (tmp_path / "masks").mkdir()
     assert len(get(tmp_path)) == len(get(tmp_path, "val")) == 1
+
+
+def test_no_image_is_kept_for_scoring_where_there_are_neither_masks_nor_a_split_column(tmp_path):
+    make(tmp_path, "image,labels\na,x\nb,x\nsub/c,y\n")
+    assert len(get(tmp_path)) == 3
+    with pytest.raises(NothingToScore, match=r"no masks and labels\.csv no split column, .*: add masks/"):
+        get(tmp_path, "val")
+    with pytest.raises(TagsegError, match=r"no image in split 'test'"):
+        get(tmp_path, "test")
+    (tmp_path / "masks").mkdir()
+    assert len(load(DataConfig(root=str(tmp_path), masks="none"), "train")) == 3
+    assert len(get(tmp_path)) + len(get(tmp_path, "val")) == 3
 
 
 def test_missing_images_stop_or_are_skipped(tmp_path, caplog):
@@ -146,6 +160,7 @@ def test_bad_settings(tmp_path, settings, message):
 )
 def test_bad_rows(tmp_path, tags, names, message):
     make(tmp_path, tags, names=names)
+    (tmp_path / "masks").mkdir()
     with pytest.raises(TagsegError, match=message):
         get(tmp_path)
 

@@ -229,6 +229,18 @@ def test_without_masks_nothing_is_scored(tmp_path, caplog):
     assert not (result.folder / "best.ckpt").exists()
 
 
+def test_photos_with_tags_and_nothing_else_all_train(tmp_path, caplog):
+    root = make_folder(tmp_path / "data")
+    shutil.rmtree(root / "masks")
+    rows = (root / "labels.csv").read_text().splitlines()
+    (root / "labels.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))  # no split column
+    with caplog.at_level(logging.INFO, "tagseg"):
+        result = train(tiny_config(root, tmp_path / "run", run={"steps": 2, "validate_every": 1}))
+    assert "the tags of 8 images" in caplog.text
+    assert "all images train and none is scored" in caplog.text
+    assert (result.scores, result.network.name) == ({}, "last.safetensors")
+
+
 def test_masks_of_the_training_images_are_never_read(tmp_path):
     root = make_folder(tmp_path / "data")
     for path in (root / "masks").glob("train*"):

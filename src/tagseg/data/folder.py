@@ -10,7 +10,7 @@ from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.layout import FileIndex, choose_file, choose_folder, data_root, locate, without_extension
 from tagseg.data.masks import PngMask
 from tagseg.data.tags import ClassIndex, TagRow, TagTable, class_list, read_tags
-from tagseg.errors import TagsegError
+from tagseg.errors import NothingToScore, TagsegError
 
 TAG_FILES = ("labels.csv", "tags.csv", "labels.jsonl", "tags.jsonl")
 """Names under which a tag file is found by itself, the first first."""
@@ -25,7 +25,8 @@ def folder(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
       ``SegmentationClass/``, PNG files named like their image. An image without a mask file has no mask.
     - *Splits* are the file's ``split`` column. Without one, an image belongs to validation if a hash of its name falls
       into the lowest fifth (or is the lowest of all): the same images each time, and an image keeps its side when
-      others come or go. All images are loaded if both splits have one name or no validation is wanted.
+      others come or go. All images are for training where there is no folder of masks to score with; all are loaded if
+      both splits have one name or no validation is wanted.
     - *Classes* are those set, else ``classes.txt`` in the root, else all tags in the file, sorted.
     - An image with empty tags is valid: it is nothing but background, and all its tags are 0.
 
@@ -36,15 +37,17 @@ def folder(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
 
     Raises:
         TagsegError: a folder or file is absent or malformed, an image absent, a tag unknown, or the split empty.
+        NothingToScore: the validation split, of images that have neither masks nor a split column.
     """
     root = data_root(config.root)
     table = read_tags(_tag_file(root, config.tags))
     classes = class_list(config.classes, root) or table.classes()
-    rows = _rows_of(table, config, split)
+    mask_folder = _mask_folder(root, config)
+    rows = _rows_of(table, config, split, has_masks=mask_folder is not None)
 
     images = choose_folder(root, config.images, ("images", "JPEGImages"), "--data.images") or root
     files = locate((row.image for row in rows), images, table.path.name, config.skip_missing)
-    mask_of = _mask_finder(root, config, len(classes)) if masks else None
+    mask_of = _MaskFinder(mask_folder, len(classes)) if masks and mask_folder else None
 
     index = ClassIndex(classes)
     samples = []
@@ -71,14 +74,20 @@ def _tag_file(root: Path, setting: str) -> Path:
     )
 
 
-def _rows_of(table: TagTable, config: DataConfig, split: str) -> list[TagRow]:
+def _rows_of(table: TagTable, config: DataConfig, split: str, has_masks: bool) -> list[TagRow]:
+    everything = config.train_split == config.val_split or not config.val_split
     if table.has_splits:
         rows = [row for row in table.rows if row.split == split]
         present = ", ".join(f"{name} ({count})" for name, count in table.splits().items()) or "none"
         known = f"splits present: {present}"
-    elif config.train_split == config.val_split or not config.val_split:
+    elif everything or (split == config.train_split and not has_masks):
         rows = list(table.rows)
         known = "the file has no rows"
+    elif split == config.val_split and not has_masks:
+        raise NothingToScore(
+            f"{table.path.parent} has no masks and {table.path.name} no split column, so all images train and none is "
+            "scored: add masks/ to have a fifth of them kept for that"
+        )
     else:
         rows = _hashed_rows(table, split, {config.train_split: False, config.val_split: True})
         known = f"the file has {len(table.rows)} rows and no split column, which gives {config.train_split} about 80 %"
@@ -114,8 +123,7 @@ class _MaskFinder:
         return PngMask(self._index.folder / file, image, self._classes_count) if file else None
 
 
-def _mask_finder(root: Path, config: DataConfig, classes_count: int) -> _MaskFinder | None:
+def _mask_folder(root: Path, config: DataConfig) -> Path | None:
     if config.masks == "none":
         return None
-    masks = choose_folder(root, config.masks, ("masks", "SegmentationClass"), "--data.masks")
-    return _MaskFinder(masks, classes_count) if masks else None
+    return choose_folder(root, config.masks, ("masks", "SegmentationClass"), "--data.masks")

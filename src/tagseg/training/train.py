@@ -12,7 +12,7 @@ from tagseg.config import Config
 from tagseg.config_file import save_config
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
-from tagseg.errors import TagsegError, list_some
+from tagseg.errors import NothingToScore, TagsegError, list_some
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -78,7 +78,11 @@ def _scored_images(config: Config, training: TaggedImages) -> TaggedImages | Non
     """The validation images that have masks, ``None`` where there are none."""
     if not config.data.val_split or config.run.validate_every == 0:
         return None
-    scored = sources.load(config.data, config.data.val_split).with_masks()
+    try:
+        scored = sources.load(config.data, config.data.val_split).with_masks()
+    except NothingToScore as nothing:
+        logger.info("%s", nothing)
+        return None
     if not scored.samples:
         logger.warning("%s: no masks, so nothing is scored while training", scored.source)
         return None
