@@ -28,6 +28,7 @@ from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
 from tagseg.inference.metrics import SegmentationScore
 from tagseg.model.network import Network
+from tagseg.pseudo import border
 from tagseg.pseudo.border import BorderModel, border_label, fit_border_model, ridge, upper
 from tagseg.pseudo.cam import normalise
 from tagseg.pseudo.labels import cam_to_score
@@ -135,8 +136,10 @@ def main() -> None:
         for share in (0.2, 0.25, 0.3, 0.35):
             ways[f"border labels, share {share}"] = border_labels(fit_border_model(*fitted, share))
         found = {name: scored(Part(way, dev, *seen)) for name, way in ways.items()}
-        for count in (1, 2, 5, 20, len(dev)):
-            found[f"border labels, share 0.3, {count} at a time"] = scored(*collections(dev, *seen, count))
+        for few, how in ((border.FEW, ""), (0, ", without the ten images more")):
+            border.FEW = few
+            for count in (1, 2, 5, 20, len(dev)):
+                found[f"border labels, share 0.3, {count} at a time{how}"] = scored(*collections(dev, *seen, count))
     print(f"{size} px, {len(fit)} images fitted, {len(dev)} scored; in %\n")
     print("| labels | mIoU | foreground IoU |\n| --- | --- | --- |")
     for name, (mean, foreground) in found.items():
