@@ -103,6 +103,16 @@ def test_two_processes_train_as_one_does(tagged_folder, tmp_path, form, dense_fr
 
 
 @pytest.mark.processes
+def test_labels_made_before_the_first_step_are_made_by_one_process_for_all(tagged_folder, tmp_path):
+    labels = {"source": "border", "border_size": 48}
+    config = tiny_config(tagged_folder, tmp_path / "run", run={"devices": 2, "steps": 1}, labels=labels)
+    done = run_with_two(config, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("making first labels of 6 images") == 1
+    assert len(list((tmp_path / "run" / "labels").glob("*.png"))) == 6
+
+
+@pytest.mark.processes
 def test_a_process_left_alone_ends_in_one_line(tmp_path):
     root, config = make_folder(tmp_path / "photos", train=20), tiny_config(tmp_path / "photos", tmp_path / "run")
     share = iter(StepKeys(20, config.run.batch, config.run.seed, part=(1, 2)))

@@ -71,10 +71,9 @@ def fit(
 def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, folder: Path) -> None:
     try:
         if module.config.labels.source == "border":
-            device, going_on = trainer.strategy.root_device, checkpoint is not None
-            data.training = first_labels(
-                module.student, data.training, module.config, folder / "labels", device, keep=going_on
-            )
+            device = trainer.strategy.root_device
+            keep = checkpoint is not None or trainer.global_rank > 0  # the first process made them, then started us
+            data.training = first_labels(module.student, data.training, module.config, folder / "labels", device, keep)
         if checkpoint is None and module.config.optimiser.fit_classifiers:
             module.fit_classifiers(data.training, trainer.strategy.root_device)
         with warnings.catch_warnings():
