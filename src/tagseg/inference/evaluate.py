@@ -90,30 +90,14 @@ def evaluate(
     Raises:
         TagsegError: bad settings, other classes than the network's, no masks, or a broken image or mask.
     """
-    if what not in WHAT:
-        raise TagsegError(f"what is {what!r}, expected one of: {', '.join(WHAT)}")
-    if limit < 0:
-        raise TagsegError(f"limit is {limit}, expected a number of images, or 0 for all")
-    if crf and what != "segmentation":
-        raise TagsegError(f"crf is for the segmentation and what is {what!r}: leave out one of the two")
+    _check(what, limit, crf)
     scales = scales or (SCALES if what == "segmentation" else CamConfig().scales)
     view = View(scales, mirror or what != "segmentation", Sizing(size, max_side), precision)
     how = _How(what, view, Batches(batch, read_ahead), background_threshold, crf_settings if crf else None)
     network = open_network(model, device)
     every = load(data, data.val_split if split is None else split, masks=True)
     images = _with_masks(every, network.classes, limit)
-    score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
-    with tqdm(total=len(images), desc=f"evaluate {what}", unit="image", disable=True if quiet else None) as bar:
-        for sample, plain, refined in how.label(network, images.samples):
-            truth = _truth(sample, plain.shape)
-            _count(score, sample, plain, truth)
-            if refined is not None:
-                _count(crf_score, sample, refined, truth)
-            bar.update()
-    if not score.matrix.any():
-        raise TagsegError(
-            f"{every.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
-        )
+    score, crf_score = _scores(how, network, images, quiet)
     protocol = {
         "model": str(model) if isinstance(model, str | Path) else "network in memory",
         "source": every.source,
@@ -194,6 +178,34 @@ class _How:
             **({"background threshold": self.background_threshold} if is_cam else {}),
             **({"CRF": asdict(self.crf)} if self.crf else {}),
         }
+
+
+def _check(what: str, limit: int, crf: bool) -> None:
+    if what not in WHAT:
+        raise TagsegError(f"what is {what!r}, expected one of: {', '.join(WHAT)}")
+    if limit < 0:
+        raise TagsegError(f"limit is {limit}, expected a number of images, or 0 for all")
+    if crf and what != "segmentation":
+        raise TagsegError(f"crf is for the segmentation and what is {what!r}: leave out one of the two")
+
+
+def _scores(
+    how: _How, network: Network, images: TaggedImages, quiet: bool
+) -> tuple[SegmentationScore, SegmentationScore]:
+    """Of the label maps, and of those after the CRF, empty where none was asked for."""
+    score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
+    with tqdm(total=len(images), desc=f"evaluate {how.what}", unit="image", disable=True if quiet else None) as bar:
+        for sample, plain, refined in how.label(network, images.samples):
+            truth = _truth(sample, plain.shape)
+            _count(score, sample, plain, truth)
+            if refined is not None:
+                _count(crf_score, sample, refined, truth)
+            bar.update()
+    if not score.matrix.any():
+        raise TagsegError(
+            f"{images.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
+        )
+    return score, crf_score
 
 
 def _with_masks(every: TaggedImages, classes: tuple[str, ...], limit: int) -> TaggedImages:
