@@ -36,7 +36,9 @@ def command(config, folder, *arguments):
 def test_ctrl_c_leaves_a_checkpoint_that_resumes(tagged_folder, tmp_path):
     output = tmp_path / "run"
     config = tiny_config(tagged_folder, output, run={"steps": 100_000, "validate_every": 1})
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it,
     process = subprocess.Popen(command(config, tmp_path), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, ours)  # and so would what it starts
     deadline = time.monotonic() + PATIENCE
     while not (output / "last.ckpt").exists():
         assert process.poll() is None, process.stderr.read()
