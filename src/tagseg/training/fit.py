@@ -72,7 +72,7 @@ def _run(trainer: Trainer, module: FSR, data: Data, checkpoint: Path | None, fol
     try:
         if module.config.labels.source == "border":
             device = trainer.strategy.root_device
-            keep = checkpoint is not None or trainer.global_rank > 0  # the first process made them, then started us
+            keep = checkpoint is not None or trainer.global_rank > 0  # the first usually starts the others after
             data.training = first_labels(module.student, data.training, module.config, folder / "labels", device, keep)
         if checkpoint is None and module.config.optimiser.fit_classifiers:
             module.fit_classifiers(data.training, trainer.strategy.root_device)
