@@ -1,14 +1,18 @@
 """tagseg: pixel masks from image tags.
 
-Weakly supervised semantic segmentation by Progressive Feature Self-Reinforcement (FSR, AAAI 2024). Data flows left to
-right and never back::
+Weakly supervised semantic segmentation by Progressive Feature Self-Reinforcement (FSR, AAAI 2024). The rooms, from the
+method outwards; docs/architecture.md shows what may import what::
 
-    data        images, tags → two random views
+    fsr         the method as published, plain and whole, a file for each step; docs/method.md is its page
+    fast        the same functions, faster
+    beyond      what is not in the paper: boundary prior, offline labels, linear probe
+    methods     what can be trained: FSR, a plain classifier
+    data        images and image-level labels → two random views
     model       encoder (timm ViT), heads, student and teacher
-    pseudo      CAM → certain / uncertain regions → mask; CAM → refined pseudo-labels
-    pairwise    Gaussian filter over position and colour → dense energy, dense CRF
-    inference   multi-scale prediction, scores, files
-    training    losses, distillation, schedules, one Lightning step
+    pairwise    Gaussian filter over position and colour, dense CRF
+    metrics     scores of label maps and tags
+    training    Lightning around a method
+    inference   multi-scale prediction, evaluation, files
     report      pictures of each step
     app         the demo
 
@@ -26,20 +30,22 @@ if TYPE_CHECKING:
     from tagseg.app.demo import demo
     from tagseg.config import Config, replace
     from tagseg.errors import TagsegError
+    from tagseg.fast.dense_crf import dense_crf
     from tagseg.inference.evaluate import evaluate
     from tagseg.inference.predict import predict
+    from tagseg.inference.predictor import Predictor
     from tagseg.model.checkpoint import load_network
     from tagseg.model.published import load_published
-    from tagseg.pairwise.crf import dense_crf
     from tagseg.presets import PRESETS
     from tagseg.training.train import train
 
 _PLACES = {
     "PRESETS": "tagseg.presets",
     "Config": "tagseg.config",
+    "Predictor": "tagseg.inference.predictor",
     "TagsegError": "tagseg.errors",
     "demo": "tagseg.app.demo",
-    "dense_crf": "tagseg.pairwise.crf",
+    "dense_crf": "tagseg.fast.dense_crf",
     "evaluate": "tagseg.inference.evaluate",
     "load_network": "tagseg.model.checkpoint",
     "load_published": "tagseg.model.published",
@@ -51,6 +57,7 @@ _PLACES = {
 __all__ = [
     "PRESETS",
     "Config",
+    "Predictor",
     "TagsegError",
     "demo",
     "dense_crf",

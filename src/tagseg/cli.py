@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0; 2 after a user's error, told in one line on standard error; 130 after Ctrl-C.
+        0; 2 after a user's error, printed in one line on standard error; 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.WARNING, format="tagseg: %(message)s", stream=sys.stderr)
@@ -80,11 +80,15 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _train(arguments: list[str]) -> None:
     resume, config = parse_train(arguments)
+    from tagseg.model.checkpoint import trained_maps
     from tagseg.training.train import train
 
     result = train(config, resume)
     print(f"trained {result.steps} steps: {result.folder}")
-    print(f"predict with: tagseg predict {result.folder} PHOTOS --output {result.folder}/predictions")
+    if "segmentation" in trained_maps(result.network):
+        print(f"predict with: tagseg predict {result.folder} PHOTOS --output {result.folder}/predictions")
+    else:
+        print(f"score its CAM with: tagseg evaluate {result.folder} --what cam")
 
 
 def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
@@ -96,39 +100,53 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
     from jsonargparse import ActionConfigFile
 
     from tagseg.config import Config
+    from tagseg.methods.config import METHODS
     from tagseg.presets import PRESETS
 
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--preset", nargs="?")
-    early.add_argument("--resume", nargs="?")
-    known, _ = early.parse_known_args(arguments)  # both decide what the defaults are
-    defaults = _starting_point(known.resume, known.preset or "folder")
+    for name in ("--preset", "--resume", "--method"):
+        early.add_argument(name, nargs="?")
+    known, _ = early.parse_known_args(arguments)  # all three decide what the defaults are
+    defaults = _starting_point(known.resume, known.preset or "folder", known.method)
 
     parser = _parser("train", "Train on the tags of images. Settings: preset < config file < flags.")
     parser.add_argument("--preset", default="folder", choices=list(PRESETS), help="settings to start from")
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings, e.g. a run's config.yaml")
-    parser.add_argument("--resume", type=str | None, help="run folder or .ckpt file to go on from, with its settings")
-    for field in dataclasses.fields(Config):
-        section = getattr(defaults, field.name)
-        parser.add_class_arguments(type(section), field.name)
-    parser.set_defaults(_flat(dataclasses.asdict(defaults)))
+    parser.add_argument("--resume", type=str | None, help="run folder or .ckpt file to resume, with its settings")
+    parser.add_argument("--method", default=defaults.method.NAME, choices=list(METHODS), help="what is trained")
+    sections = defaults.sections()
+    for name, section in sections.items():
+        parser.add_class_arguments(type(section), name)
+    parser.set_defaults(_flat({name: dataclasses.asdict(section) for name, section in sections.items()}))
     values = parser.parse_args(_switches(_files_first(arguments), parser))
-    sections = _instantiate(parser, values)
-    return values.resume, Config(**{field.name: sections[field.name] for field in dataclasses.fields(Config)})
+    if values.method != defaults.method.NAME:
+        if known.method is not None:
+            raise TagsegError(
+                f"{known.resume} was trained with the method {defaults.method.NAME!r}: resume it without --method"
+            )
+        raise TagsegError(f"the config file is of the method {values.method!r}: give --method {values.method} as well")
+    result = _instantiate(parser, values)
+    return values.resume, Config.of_sections(type(defaults.method), {name: result[name] for name in sections})
 
 
 def _files_first(arguments: list[str]) -> list[str]:
-    """Config files before the flags, which override them wherever they stand."""
+    """Config files before the flags, which override them wherever they stand; those of 0.1.0 with the new names."""
+    from tagseg.config_file import text_with_new_names
+
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", nargs="?", action="append", default=[])
     known, flags = early.parse_known_args(arguments)
-    files = [["--config"] if name is None else ["--config", name] for name in known.config]
+    files = [["--config"] if name is None else ["--config", text_with_new_names(name)] for name in known.config]
     return [*(part for file in files for part in file), *flags]
 
 
-def _starting_point(resume: str | None, preset: str) -> Config:
+def _starting_point(resume: str | None, preset: str, method: str | None) -> Config:
     from tagseg.config_file import NAME, read_config
+    from tagseg.methods.config import METHODS, with_method
     from tagseg.presets import PRESETS
+
+    if method is not None and method not in METHODS:
+        raise TagsegError(f"--method {method!r} does not exist, expected one of: {', '.join(METHODS)}")
 
     if resume is not None:
         folder = Path(resume) if Path(resume).is_dir() else Path(resume).parent
@@ -136,7 +154,7 @@ def _starting_point(resume: str | None, preset: str) -> Config:
             return read_config(folder / NAME)
     if preset not in PRESETS:
         raise TagsegError(f"--preset {preset!r} does not exist, expected one of: {', '.join(PRESETS)}")
-    return PRESETS[preset]()
+    return with_method(PRESETS[preset](), method)
 
 
 def _predict(arguments: list[str]) -> None:
@@ -149,13 +167,13 @@ def _predict(arguments: list[str]) -> None:
     parser.add_function_arguments(predict, skip={"model", "images", "output"})
     values = _as_dict(_instantiate(parser, parser.parse_args(_switches(arguments, parser))))
     images = values.pop("images")
-    found = predict(values.pop("model"), images[0] if len(images) == 1 else images, **values)
-    print(f"{len(found)} images labelled: {values['output']}")
+    predictions = predict(values.pop("model"), images[0] if len(images) == 1 else images, **values)
+    print(f"{len(predictions)} images labelled: {values['output']}")
 
 
 def _evaluate(arguments: list[str]) -> None:
-    from tagseg.config import DataConfig
     from tagseg.config_file import NAME, read_config
+    from tagseg.data.config import DataConfig
     from tagseg.inference.evaluate import evaluate
 
     parser = _parser("evaluate", "Score a network on images that have masks. The data default to those of its run.")
@@ -182,7 +200,11 @@ def _demo(arguments: list[str]) -> None:
 
 
 def _parser(verb: str, description: str) -> ArgumentParser:
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    from tagseg.config_file import RENAMED
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
     class Parser(ArgumentParser):
         """Tells an error in one line."""
@@ -194,9 +216,11 @@ def _parser(verb: str, description: str) -> ArgumentParser:
             known = [option for action in self._actions for option in action.option_strings]
             near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
             hint = f", did you mean {near[0]}?" if near else ""
-            raise TagsegError(f"{line}{hint} tagseg {verb} --help lists the settings") from ex
+            new = next((f", it is now {RENAMED[name]}:" for name in RENAMED if name in line), "")
+            raise TagsegError(f"{line}{new or hint} tagseg {verb} --help lists the settings") from ex
 
-    usage = {"train": "tagseg train [--preset PRESET] [--config FILE] [--resume RUN] [--SECTION.KEY VALUE ...]"}
+    options = "[--preset PRESET] [--method METHOD] [--config FILE] [--resume RUN] [--SECTION.KEY VALUE ...]"
+    usage = {"train": f"tagseg train {options}"}
     return Parser(prog=f"tagseg {verb}", usage=usage.get(verb), description=description, allow_abbrev=False)
 
 

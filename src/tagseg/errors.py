@@ -1,4 +1,4 @@
-"""The one error a user can cause: one line that says what, where, what was expected and what to do."""
+"""The error that a user can cause: one line with what is wrong, where, what was expected and the way out."""
 
 
 class TagsegError(ValueError):

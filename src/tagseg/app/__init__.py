@@ -1,1 +1,1 @@
-"""App: the demo, from drawn scenes to a scored network."""
+"""The demo, from drawn scenes to a scored network."""

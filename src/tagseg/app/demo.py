@@ -1,4 +1,4 @@
-"""The demo: tags → training → masks → pictures, on scenes the package draws itself."""
+"""The demo: image-level labels → training → masks → pictures, on scenes that the package draws."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tagseg.config_file import NAME, read_config
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
 from tagseg.errors import TagsegError
+from tagseg.methods.config import with_method
 
 if TYPE_CHECKING:
-    from tagseg.inference.metrics import SegmentationResult
+    from tagseg.metrics.segmentation import SegmentationResult
 
 logger = logging.getLogger("tagseg")
 
@@ -24,29 +25,29 @@ PICTURED = 6
 
 
 def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, seed: int = 0) -> dict[str, float]:
-    """Draw scenes, train on their tags on the CPU, score, and leave pictures to look at.
+    """Draw scenes, train on their tags on the CPU, score, and write pictures.
 
-    Trains twice: the method, and a plain classifier whose class activation maps are the baseline. An interrupted demo
-    goes on where it was.
+    Trains twice: the method, and a plain classifier whose class activation maps are the baseline. A second call resumes
+    an interrupted demo.
 
     Args:
-        output: folder for everything: ``grid.png``, ``curves.png``, ``scores.json``, ``predictions/``, the scenes and
-            the two runs.
-        steps: training steps of each.
-        scenes: scenes to train on; a quarter of it to score.
-        seed: of every random draw.
+        output: folder of all files: ``grid.png``, ``curves.png``, ``scores.json``, ``predictions/``, the scenes and the
+            two runs.
+        steps: of each training.
+        scenes: number of training scenes; there are a quarter as many for validation.
+        seed: of all random draws.
 
     Returns:
-        mIoU on the scored scenes, 0 to 1: ``plain_cam``, ``cam``, ``segmentation``.
+        mIoU on the validation scenes, 0 to 1: ``plain_cam``, ``cam``, ``segmentation``.
 
     Raises:
         TagsegError: the folder holds a demo with other settings, or cannot be written.
     """
     started, folder = time.monotonic(), Path(output)
     config = configuration(folder, steps, scenes, seed)
-    training = sources.load(config.data, "train")  # its masks are drawn in the grid picture alone
+    training = sources.load(config.data, "train")  # its masks serve the grid picture alone
     scored = sources.load(config.data, "val")
-    print(f"1/4 drew {len(training)} scenes to train on and {len(scored)} to score: {folder}/data/scenes")
+    print(f"1/4 drew {len(training)} scenes for training and {len(scored)} for validation: {folder}/data/scenes")
 
     print(f"2/4 training a plain classifier on the tags, for comparison ({steps} steps)")
     plain_run = _train(plain_cam(config))
@@ -56,12 +57,12 @@ def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, 
     print("4/4 scoring, predicting and drawing")
     scores = _score(plain_run, run, config, folder)
     _draw(plain_run, run, config, training, scored, folder)
-    _tell(scores, folder, time.monotonic() - started)
+    _print_scores(scores, folder, time.monotonic() - started)
     return scores
 
 
 def configuration(folder: Path, steps: int, scenes: int, seed: int) -> Config:
-    """The demo's settings with everything below one folder."""
+    """The settings of the demo, with all files below one folder."""
     return replace(
         presets.demo(),
         data={"root": str(folder / "data"), "scenes": scenes},
@@ -70,19 +71,13 @@ def configuration(folder: Path, steps: int, scenes: int, seed: int) -> Config:
 
 
 def plain_cam(config: Config) -> Config:
-    """The baseline: the same network, data and steps with the classification loss alone."""
-    return replace(
-        config,
-        mask={"choice": "none"},
-        labels={"source": "cam"},  # none are read
-        losses={"affinity": 0.0, "segmentation": 0.0, "energy": 0.0},
-        data={"val_split": ""},
-        run={"output": str(Path(config.run.output).with_name("plain_cam"))},
-    )
+    """The baseline: a plain classifier of the same encoder, data and steps."""
+    run = {"output": str(Path(config.run.output).with_name("plain_cam"))}
+    return replace(with_method(config, "classifier"), beyond={"labels": "cam"}, data={"val_split": ""}, run=run)
 
 
 def _train(config: Config) -> Path:
-    """Train, or go on with an interrupted training of the same settings."""
+    """Train, or resume an interrupted training with the same settings."""
     from tagseg.training.train import train
 
     folder = Path(config.run.output)
@@ -91,20 +86,20 @@ def _train(config: Config) -> Path:
             raise TagsegError(
                 f"{folder} holds a demo with other settings: choose another --output, or delete {folder.parent}"
             )
-        logger.info("%s: going on with the training that is there", folder)
+        logger.info("%s: resuming the training in it", folder)
         return train(config, resume=folder).folder
     return train(config).folder
 
 
 def _score(plain_run: Path, run: Path, config: Config, folder: Path) -> dict[str, float]:
-    """mIoU of the plain classifier's CAM, of the method's CAM (both with tags) and of its segmentation (without)."""
+    """mIoU of the CAMs of both networks, with tags, and of the segmentation of the method, without."""
     from tagseg.inference.evaluate import evaluate
     from tagseg.inference.export import save_json
 
-    threshold = config.cam.background_threshold
+    threshold = config.fsr.cam.background_threshold
     results: dict[str, SegmentationResult] = {
         name: evaluate(
-            model, config.data, what="cam", scales=config.cam.scales, background_threshold=threshold, quiet=True
+            model, config.data, what="cam", scales=config.fsr.cam.scales, background_threshold=threshold, quiet=True
         ).result
         for name, model in (("plain_cam", plain_run), ("cam", run))
     }
@@ -119,7 +114,8 @@ def _score(plain_run: Path, run: Path, config: Config, folder: Path) -> dict[str
 def _draw(
     plain_run: Path, run: Path, config: Config, training: TaggedImages, scored: TaggedImages, folder: Path
 ) -> None:
-    """The grid picture of scenes that were trained on, the curves, and the predicted masks of the others."""
+    """The grid picture of training scenes, the training curves, and the predictions of validation scenes."""
+    from tagseg.beyond.offline_labels import label_file
     from tagseg.data.masks import PngMask
     from tagseg.inference.export import save_picture
     from tagseg.inference.predict import predict
@@ -128,7 +124,6 @@ def _draw(
     from tagseg.report.explain import explain
     from tagseg.report.logs import read_logs
     from tagseg.report.pictures import grid_picture
-    from tagseg.training.first_labels import label_file
 
     network, plain = load_network(run), load_network(plain_run)
     rows = []
@@ -141,12 +136,12 @@ def _draw(
     predict(network, photos, folder / "predictions", scales=(1.0,), quiet=True)
 
 
-def _tell(scores: dict[str, float], folder: Path, seconds: float) -> None:
-    print(f"\nmIoU on scenes it has not seen ({seconds / 60:.1f} minutes in all):")
+def _print_scores(scores: dict[str, float], folder: Path, seconds: float) -> None:
+    print(f"\nmIoU on validation scenes ({seconds / 60:.1f} minutes in total):")
     for name, what in (
-        ("plain_cam", "CAM of a plain classifier (baseline; told the tags)"),
-        ("cam", "CAM of the trained network (told the tags)"),
-        ("segmentation", "segmentation of the trained network (told nothing)"),
+        ("plain_cam", "CAM of a plain classifier, with image-level labels (baseline)"),
+        ("cam", "CAM of the trained network, with image-level labels"),
+        ("segmentation", "segmentation of the trained network, without"),
     ):
         print(f"  {100 * scores[name]:5.1f} %  {what}")
-    print(f"look at: {folder}/grid.png, {folder}/curves.png, {folder}/predictions/overlays")
+    print(f"pictures: {folder}/grid.png, {folder}/curves.png, {folder}/predictions/overlays")

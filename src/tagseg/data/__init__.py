@@ -1,1 +1,1 @@
-"""Data: one dataset type for every source, robust image reading, two random views, the training loader."""
+"""Images and image-level labels → two random views: one dataset type for every source, image reading, loaders."""

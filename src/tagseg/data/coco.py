@@ -1,4 +1,4 @@
-"""The ``coco`` source: COCO's ``instances_*.json``, tags and masks straight from it, nothing to convert."""
+"""The ``coco`` source: tags and masks from COCO's ``instances_*.json``, without any conversion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from tagseg.config import DataConfig
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.layout import choose_folder, data_root, locate, without_extension
 from tagseg.data.masks import check_size
@@ -22,7 +22,7 @@ from tagseg.errors import TagsegError, list_some
 
 
 class CocoObject(NamedTuple):
-    """One annotation: label 1 to K, outline (polygons, run lengths, ``None`` if not kept), whether it is a crowd."""
+    """One annotation: label 1 to K, outline (polygons, run lengths, or ``None`` if it is not kept), crowd or not."""
 
     label: int
     outline: tuple[ndarray, ...] | RunLengths | None
@@ -31,9 +31,9 @@ class CocoObject(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CocoMask:
-    """Draws the mask of one image from its annotations.
+    """Draws the ground-truth mask of one image from its annotations.
 
-    Where objects overlap, the smaller is on top (a cup before a table, a tie on a person); of equal ones the later.
+    Where objects overlap, the smaller one is on top (a cup before a table); of equal ones the later.
     Crowd regions are 255 where no object covers them. A pixel is inside a polygon if its centre is; pycocotools
     differs by a pixel at some borders.
 
@@ -85,16 +85,16 @@ class _Image(NamedTuple):
 def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     """Load a split of COCO's layout: ``annotations/instances_<split>.json`` and images in ``<split>/``.
 
-    - *Tags* are the categories annotated in the image. A crowd region counts: a crowd of people shows people, and
-      training on "no person" would be wrong; only scoring ignores its pixels.
-    - *Classes* are all categories by ascending id (COCO's ids have gaps: 1 to 90 become labels 1 to 80), or those set,
-      in their order; objects of the others then are background.
-    - *Masks* are drawn when they are read (``CocoMask``).
+    - *Tags* are the categories annotated in the image, crowd regions included: a crowd shows people, so "no person"
+      would be a wrong label. Only scoring ignores the pixels of crowds.
+    - *Classes* are all categories by ascending id (COCO's ids have gaps: 1 to 90 become labels 1 to 80), or those of
+      the settings, in their order; objects of other categories are then background.
+    - *Masks* are drawn on reading (``CocoMask``).
 
     Args:
         config: the data settings; ``root``, ``images``, ``masks``, ``classes``, ``skip_missing`` apply.
         split: ``train2014``, ``val2017`` ...
-        masks: whether the samples can read their masks; without, no outline is kept in memory.
+        masks: whether samples can read their masks; otherwise no outline is kept in memory.
 
     Raises:
         TagsegError: a file or folder is absent or malformed.
@@ -146,7 +146,7 @@ def _annotation_file(root: Path, split: str) -> Path:
 
 
 def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
-    """Names per category id, and the images in the file's order; outlines only if wanted."""
+    """Names by category id, and the images in the file's order, with outlines if asked for."""
     try:
         content = json.loads(path.read_bytes())
         categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
@@ -155,7 +155,9 @@ def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
             outline = _outline(entry["segmentation"]) if outlines else None
             if entry["category_id"] not in categories:
                 raise ValueError(f"the category {entry['category_id']}, which it does not define")
-            annotated = CocoObject(0, outline, bool(entry.get("iscrowd")))  # labelled when the classes are known
+            annotated = CocoObject(
+                0, outline, bool(entry.get("iscrowd"))
+            )  # its label follows when the classes are known
             objects[entry["image_id"]].append((entry["category_id"], annotated))
         images = [
             _Image(str(entry["file_name"]), (entry["height"], entry["width"]), tuple(objects[entry["id"]]))
@@ -180,7 +182,7 @@ def _outline(segmentation: Any) -> tuple[ndarray, ...] | RunLengths:
 
 
 def _labelled(entry: _Image, label_of: dict[int, int]) -> tuple[CocoObject, ...]:
-    """The objects of the classes wanted, with their labels."""
+    """The objects of the chosen classes, with their labels."""
     return tuple(o._replace(label=label_of[c]) for c, o in entry.objects if c in label_of)
 
 

@@ -1,4 +1,4 @@
-"""One dataset type for every source: images, their tags, class names and, where there are any, masks to score with."""
+"""One dataset type for every source: images, image-level labels (tags), class names and ground-truth masks, if any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 IGNORE = 255
-"""Label of pixels that no loss and no score counts."""
+"""Label of pixels that losses and scores leave out."""
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,19 @@ class Sample:
     """One image.
 
     Attributes:
-        name: unique within the dataset; output files are named after it. May contain ``/``.
+        name: unique in the dataset; output files are named after it. May contain ``/``.
         image: the image file.
         tags: indices of the foreground classes in it, 0 to K-1, ascending; empty for a pure-background image.
-        mask: reads its mask, or ``None`` where there is none: uint8 (H, W) at the image's size as displayed (EXIF
-            rotation applied), 0 background, 1 to K foreground, 255 ignored. Picklable. Raises ``TagsegError``.
+        mask: reads the ground-truth mask, uint8 (H, W) at the image's size as displayed (EXIF rotation applied): 0
+            background, 1 to K foreground, 255 ignored. ``None`` if there is none. Picklable. Raises ``TagsegError``.
+        label: like ``mask``, a label map to train on that exists before the training; ``None`` if there is none.
     """
 
     name: str
     image: Path
     tags: tuple[int, ...]
     mask: Callable[[], UInt8[ndarray, "H W"]] | None = None
+    label: Callable[[], UInt8[ndarray, "H W"]] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class TaggedImages:
     """The images of one split.
 
     Attributes:
-        source: where they come from, for messages and protocols, e.g. ``voc (/data/VOC2012), split train``.
+        source: origin of the images, for messages, e.g. ``voc (/data/VOC2012), split train``.
         classes: the K foreground class names; label k+1 in a mask is ``classes[k]``.
         samples: the images.
-        tags_from: what the tags were read from, e.g. ``labels.csv``; says ``masks`` where they come from masks.
+        tags_from: origin of the tags, e.g. ``labels.csv``; names ``masks`` where they were derived from masks.
     """
 
     source: str
@@ -52,6 +54,11 @@ class TaggedImages:
         """Number of images."""
         return len(self.samples)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether every image has a label to train on."""
+        return all(sample.label is not None for sample in self.samples)
+
     def tag_matrix(self) -> Float[ndarray, "n K"]:
         """The tags as 0 and 1, float32 (n, K)."""
         matrix = np.zeros((len(self.samples), len(self.classes)), np.float32)
@@ -60,14 +67,14 @@ class TaggedImages:
         return matrix
 
     def with_masks(self) -> TaggedImages:
-        """Only the images that have a mask."""
+        """The images that have a ground-truth mask."""
         samples = tuple(s for s in self.samples if s.mask is not None)
         return TaggedImages(self.source, self.classes, samples, self.tags_from)
 
     def every(self, step: int) -> TaggedImages:
-        """Every ``step``-th image, at least one of those there are."""
+        """Every ``step``-th image, from the first on."""
         return TaggedImages(self.source, self.classes, self.samples[:: max(1, step)], self.tags_from)
 
     def first(self, count: int) -> TaggedImages:
-        """Only the first ``count`` images; 0 keeps all."""
+        """The first ``count`` images; 0 keeps all."""
         return TaggedImages(self.source, self.classes, self.samples[: count or None], self.tags_from)

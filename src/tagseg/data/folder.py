@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tagseg.config import DataConfig
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.layout import FileIndex, choose_file, choose_folder, data_root, locate, without_extension
 from tagseg.data.masks import PngMask
@@ -13,31 +13,30 @@ from tagseg.data.tags import ClassIndex, TagRow, TagTable, class_list, read_tags
 from tagseg.errors import NothingToScore, TagsegError
 
 TAG_FILES = ("labels.csv", "tags.csv", "labels.jsonl", "tags.jsonl")
-"""Names under which a tag file is found by itself, the first first."""
+"""File names that are tried for the tag file, in this order."""
 
 _VAL_SHARE = 0.2
 
 
 def folder(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
-    """Load photos tagged by a CSV or JSON-lines file (``tags.read_tags`` says how it is written).
+    """Load photos with a CSV or JSON-lines file of tags (format: ``tags.read_tags``).
 
-    - *Images* are in ``images/``, ``JPEGImages/`` or the root itself; *masks*, where there are any, in ``masks/`` or
-      ``SegmentationClass/``, PNG files named like their image. An image without a mask file has no mask.
-    - *Splits* are the file's ``split`` column. Without one, an image belongs to validation if a hash of its name falls
-      into the lowest fifth (or is the lowest of all): the same images each time, and an image keeps its side when
-      others come or go. All images are for training where there is no folder of masks to score with; all are loaded if
-      both splits have one name or no validation is wanted.
-    - *Classes* are those set, else ``classes.txt`` in the root, else all tags in the file, sorted.
-    - An image with empty tags is valid: it is nothing but background, and all its tags are 0.
+    - *Images* are in ``images/``, ``JPEGImages/`` or the root itself. *Masks* are optional: PNG files named like their
+      image, in ``masks/`` or ``SegmentationClass/``.
+    - *Splits* are the file's ``split`` column. Without one, a hash of the name puts a fifth of the images (at least
+      one) into validation: the same ones each time, whatever images are added or removed. Without a folder of masks
+      all images are for training. If both splits have the same name, or there is no validation split, all are loaded.
+    - *Classes*: from the settings, else ``classes.txt`` in the root, else all tags of the file, sorted.
+    - An image without tags is valid: it is all background.
 
     Args:
         config: the data settings; ``root``, ``tags``, ``images``, ``masks``, ``classes``, ``skip_missing`` apply.
         split: name of the split.
-        masks: whether the samples can read their masks.
+        masks: whether samples can read their masks.
 
     Raises:
         TagsegError: a folder or file is absent or malformed, an image absent, a tag unknown, or the split empty.
-        NothingToScore: the validation split, of images that have neither masks nor a split column.
+        NothingToScore: the validation split is asked for, but there are neither masks nor a split column.
     """
     root = data_root(config.root)
     table = read_tags(_tag_file(root, config.tags))
@@ -107,12 +106,12 @@ def _hashed_rows(table: TagTable, split: str, is_val: dict[str, bool]) -> list[T
 
 
 def _place(name: str) -> float:
-    """A number from 0 to 1 that depends on the name only, on every machine."""
+    """A number from 0 to 1 that depends on the name alone, on every machine."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") / 2**32
 
 
 class _MaskFinder:
-    """Finds the mask of an image, or nothing where there is none."""
+    """Finds the mask of an image; ``None`` if there is none."""
 
     def __init__(self, folder: Path, classes_count: int) -> None:
         self._index = FileIndex(folder, (".png",))

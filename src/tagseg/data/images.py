@@ -1,8 +1,7 @@
-"""Image files: listing them, and reading them the way a person sees them, whatever their mode.
+"""Image files: listing them, and reading any of them as 8-bit RGB, as displayed.
 
-What a decoder leaves open is decided here once: EXIF rotation is applied, transparency is laid on white (most images
-with transparency are cut-outs shown on a page), 16-bit grey is scaled to 8 bits rather than clipped, and of an
-animation the first frame counts.
+EXIF rotation is applied, transparent pixels get a white background, 16-bit grey is scaled to 8 bits and not clipped.
+Of an animation the first frame is read.
 """
 
 from __future__ import annotations
@@ -32,14 +31,13 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image with this EXIF orientation upright; 5 to 8 swap height and width."""
+"""EXIF orientation → the operation that turns the image upright; 5 to 8 swap height and width."""
 
 
 def list_files(folder: Path, extensions: tuple[str, ...]) -> list[str]:
     """Files under a folder with one of the extensions (lower case), as sorted names relative to it, with ``/``.
 
-    Reads each directory once and asks for no file's status. Hidden files and folders are left out; links to folders are
-    followed, each folder once.
+    Hidden files and folders are left out; links to folders are followed, each folder once.
 
     Raises:
         TagsegError: the folder does not exist.
@@ -47,14 +45,14 @@ def list_files(folder: Path, extensions: tuple[str, ...]) -> list[str]:
     if not folder.is_dir():
         raise TagsegError(f"the folder {folder} does not exist, expected a folder of files: check its path")
     names: list[str] = []
-    seen: set[str] = set()
+    visited: set[str] = set()
     waiting = [""]
     while waiting:
         inside = waiting.pop()
         real = os.path.realpath(folder / inside)
-        if real in seen:
+        if real in visited:
             continue
-        seen.add(real)
+        visited.add(real)
         with os.scandir(real) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -81,7 +79,7 @@ def find_images(folder: Path) -> list[Path]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image, its pixels not yet decoded; whatever its decoder raises becomes a one-line ``TagsegError``."""
+    """Open an image without decoding its pixels; all errors of decoders become one-line ``TagsegError``s."""
     try:
         with Image.open(path) as image:
             yield image
@@ -89,7 +87,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError:
         raise TagsegError(f"the image {path} does not exist, expected an image file: check its name") from None
-    except Exception as error:  # decoders raise many types at damaged files: OSError, SyntaxError, struct.error, ...
+    except Exception as error:  # damaged files raise OSError, SyntaxError, struct.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         expected = "expected a complete JPEG, PNG, BMP, WebP, TIFF or GIF file: replace it or leave it out"
         raise TagsegError(f"{path} cannot be read as an image ({reason}), {expected}") from error
@@ -100,9 +98,8 @@ def read_image(path: Path, reduction: int = 1) -> UInt8[ndarray, "H W 3"]:
 
     Args:
         path: the image file.
-        reduction: divide the sides of a JPEG by 1, 2, 4 or 8, rounded up, which its decoder does in a fraction of the
-            time. A pixel is then about the mean of a square of that side. Images of other formats, and those smaller
-            than this, keep their size.
+        reduction: divide the sides of a JPEG by 1, 2, 4 or 8, rounded up, which is much faster to decode. A pixel is
+            then about the mean of a square of that side. Other formats, and images smaller than this, keep their size.
 
     Raises:
         TagsegError: the file is absent, is no image or is damaged.
@@ -128,7 +125,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation still to be applied, 1 to 8. Does not decode: reading and measuring must see the same header."""
+    """EXIF orientation to apply, 1 to 8, from the header alone (but TIFF is decoded)."""
     if image.format == "TIFF":
         image.load()  # Pillow turns a TIFF itself, while loading it
         return 1
@@ -150,7 +147,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(grey: ndarray) -> UInt8[ndarray, "H W"]:
-    """Scale grey of more than 8 bits: integers from 0..65535, floats from 0..1. Other ranges have no set meaning."""
+    """Scale grey of more than 8 bits: integers of 0 to 65535, floats of 0 to 1. Other ranges raise ``ValueError``."""
     most = 1 if grey.dtype.kind == "f" else 65535
     low, high = grey.min(), grey.max()
     if not (low >= 0 and high <= most):  # also true of NaN

@@ -1,4 +1,4 @@
-"""Where the files of a data folder are: its sub-folders, and images by the names that lists give them."""
+"""Finding the files of a data folder: its sub-folders, and images by the names in a list."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def data_root(setting: str) -> Path:
 
 
 def choose_folder(root: Path, setting: str, usual: tuple[str, ...], flag: str) -> Path | None:
-    """A sub-folder of the root: the one that is set, or for ``auto`` the first usual one that exists, or ``None``.
+    """The sub-folder of a setting; for ``auto`` the first usual one that exists, or ``None``.
 
     Raises:
         TagsegError: the folder that is set does not exist; ``flag`` names its setting.
@@ -41,7 +41,7 @@ def choose_folder(root: Path, setting: str, usual: tuple[str, ...], flag: str) -
 
 
 def choose_file(root: Path, setting: str, flag: str) -> Path:
-    """A file that is set, relative to the root or to the working folder.
+    """The file of a setting, relative to the root or to the working folder.
 
     Raises:
         TagsegError: neither exists; ``flag`` names the setting.
@@ -53,16 +53,15 @@ def choose_file(root: Path, setting: str, flag: str) -> Path:
 
 
 def without_extension(name: str) -> str:
-    """``a/b.jpg`` → ``a/b``; an ending that is no image's stays: ``img.001`` → ``img.001``."""
+    """``a/b.jpg`` → ``a/b``; only extensions of images are removed: ``img.001`` → ``img.001``."""
     stem, extension = os.path.splitext(name)
     return stem if extension.lower() in EXTENSIONS else name
 
 
 class FileIndex:
-    """The files under a folder, listed once, found by name.
+    """Finds files under a folder, which is listed once, by name.
 
-    A name may lack its extension and may differ in case or in how accents are composed (macOS and Excel differ in
-    that); an exact match goes first.
+    An exact match is preferred. Otherwise the extension may be missing, and case and Unicode normalisation may differ.
     """
 
     def __init__(self, folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> None:
@@ -75,18 +74,18 @@ class FileIndex:
                 self._loose.setdefault(_fold(key), []).append(name)
 
     def find(self, name: str) -> str | None:
-        """The file of that name, relative to the folder, or ``None``.
+        """The file of this name, relative to the folder, or ``None``.
 
         Raises:
             TagsegError: several files fit equally well.
         """
-        found = self._exact.get(name) or self._loose.get(_fold(name)) or []
-        if len(found) > 1:
-            several = list_some(found)
+        matches = self._exact.get(name) or self._loose.get(_fold(name)) or []
+        if len(matches) > 1:
+            several = list_some(matches)
             raise TagsegError(
                 f"{name!r} could be {several} in {self.folder}, expected one file: write its name in full"
             )
-        return found[0] if found else None
+        return matches[0] if matches else None
 
 
 def _fold(name: str) -> str:
@@ -94,22 +93,22 @@ def _fold(name: str) -> str:
 
 
 def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool) -> dict[str, str]:
-    """Find the images that a list names.
+    """Find the images of a list.
 
     Args:
-        names: images with or without extension, relative to the folder or, with its name before, to its parent.
+        names: of images, with or without extension, relative to the folder or to its parent.
         folder: folder of the images.
         named_in: the list's name, for messages.
         skip_missing: leave absent images out, with a warning, instead of raising.
 
     Returns:
-        Per given name the file's name relative to the folder, with extension, in the given order.
+        Name in the list → file name with extension, relative to the folder; in the order of the list.
 
     Raises:
-        TagsegError: images are absent, or two names lead to files that differ in their extension at most.
+        TagsegError: images are absent, or two names mean files that are the same but for their extension.
     """
     index = FileIndex(folder)
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     missing: list[str] = []
     taken: dict[str, str] = {}
     for name in names:
@@ -123,10 +122,10 @@ def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool
                 f"{named_in} names {other!r} and {name!r}, which share the name {without_extension(file)!r} "
                 f"in {folder}, expected one image a name (results are stored under it): rename or remove one"
             )
-        found[name] = file
+        files[name] = file
     if missing:
-        _report_missing(missing, len(found) + len(missing), folder, named_in, skip_missing)
-    return found
+        _report_missing(missing, len(files) + len(missing), folder, named_in, skip_missing)
+    return files
 
 
 def _report_missing(missing: list[str], total: int, folder: Path, named_in: str, skip: bool) -> None:

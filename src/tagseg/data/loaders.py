@@ -1,9 +1,8 @@
-"""Batches for training and validation; how they look is a pure function of (seed, step), whoever loads them."""
+"""Batches for training and validation. The former are a pure function of (seed, step), for any number of workers."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,133 +12,77 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from tagseg.config import Config
-from tagseg.data.augment import Looks, augment
-from tagseg.data.dataset import Sample, TaggedImages
+from tagseg.data.augmentation import Augmentation, apply_augmentation
+from tagseg.data.batch import Batch, CroppedBatch, ScoreBatch
+from tagseg.data.batch_augmentation import AugmentationBatch
+from tagseg.data.config import ViewConfig
+from tagseg.data.dataset import TaggedImages
 from tagseg.data.images import image_size, read_image
-from tagseg.data.keys import Key, StepKeys
-from tagseg.data.looks import Look, apply_look
 from tagseg.data.repeats import repeat_factors
+from tagseg.data.sampler import SampleKey, StepSampler
 from tagseg.data.seeds import seed_of
-from tagseg.data.views import ViewDraw, Views, cut, cut_mask, reduction
+from tagseg.data.views import ViewParameters, ViewSampler, crop, crop_label, reduction
 
 JPEG = (".jpg", ".jpeg")
-"""Endings of files that may be decoded at a reduced size."""
+"""Extensions of files that may be decoded at a reduced size."""
 
-
-@dataclass
-class Batch:
-    """B images to train on.
-
-    Attributes:
-        view1: (B, 3, H, W) uint8, first random view.
-        view2: (B, 3, H, W) uint8, second random view.
-        local: (B, L, 3, s, s) uint8 local crops; L is 0 unless asked for.
-        tags: (B, K) float32, 0 or 1.
-        mask_seeds: (B,) int64, what each image's random mask blocks and its stochastic depth are drawn from.
-        truth: (B, H, W) uint8, what view 1 is told, 255 ignored; (B, 0, 0) where labels are made of its CAM.
-    """
-
-    view1: Tensor
-    view2: Tensor
-    local: Tensor
-    tags: Tensor
-    mask_seeds: Tensor
-    truth: Tensor
-
-    def pin_memory(self) -> Batch:
-        """Page-locked copies, for faster transfer to a GPU."""
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return type(self)(**{name: v.pin_memory() if isinstance(v, Tensor) else v for name, v in values})
-
-    def depth_seeds(self, view: int) -> list[int]:
-        """What the stochastic depth of each image's view is drawn from; any number tells views apart."""
-        return [seed_of(seed, view) for seed in self.mask_seeds.tolist()]
-
-    def augmented(self) -> Batch:
-        """The batch to train on: itself, its views are final. To be called on the device that trains."""
-        return self
-
-
-@dataclass
-class CroppedBatch(Batch):
-    """B images whose views are cut out, and not yet mirrored, jittered, blurred or solarised.
-
-    Attributes:
-        looks: what is still to be done: to every view 1, then to every view 2, then to the local crops, image by image.
-    """
-
-    looks: Looks
-
-    def augmented(self) -> Batch:
-        """The batch to train on, computed on the device of the views."""
-        count, crops = self.local.shape[:2]
-        views = augment(torch.cat((self.view1, self.view2)), self.looks.part(0, 2 * count))
-        local = self.local
-        if crops:
-            looks = self.looks.part(2 * count, (2 + crops) * count)
-            local = augment(local.flatten(0, 1), looks).unflatten(0, (count, crops))
-        return Batch(views[:count], views[count:], local, self.tags, self.mask_seeds, self.truth)
-
-
-@dataclass
-class ScoreBatch:
-    """B images to score.
-
-    Attributes:
-        images: (B, 3, S, S) float32, 0 to 255, resized to the training size.
-        tags: (B, K) float32, 0 or 1.
-        masks: B true label maps (H, W) uint8, each at its image's native size; 255 is not counted.
-    """
-
-    images: Tensor
-    tags: Tensor
-    masks: list[Tensor]
-
-
-Item = tuple[tuple[Tensor, ...], list[Look]]
-"""The fields of one image's part of a ``Batch``, and the looks that its views still lack."""
+Item = tuple[tuple[Tensor, ...], list[Augmentation]]
+"""The fields of one image of a ``Batch``, and the augmentations that are still to be applied."""
 
 
 class TrainingViews(Dataset[Item]):
-    """Two views of an image, by key."""
+    """Two views of an image for each key.
 
-    def __init__(self, images: TaggedImages, config: Config) -> None:
-        self.images, self.seed = images, config.run.seed
-        self.views = Views(config.views)
+    Args:
+        images: the training images.
+        views: how views are sampled.
+        seed: of all random draws.
+        labels: also crop each image's label.
+    """
+
+    def __init__(self, images: TaggedImages, views: ViewConfig, seed: int, labels: bool = False) -> None:
+        self.images, self.seed, self.labels = images, seed, labels
+        self.views = ViewSampler(views)
         self.tags = torch.from_numpy(images.tag_matrix())
-        self.masks = config.labels.ready
 
-    def __getitem__(self, key: Key) -> Item:
-        """Views, local crops, tags, mask seed and mask of one image; looks where the device applies them."""
+    def __getitem__(self, key: SampleKey) -> Item:
+        """Views, local crops, tags, seeds and label of one image; augmentations if the device is to apply them."""
         epoch, index = key
-        draws, parts = self.parts(self.images.samples[index].image, self.seed, epoch, index)
-        looks = [draw.look for draw in draws]
+        parameters, parts = self.parts(self.images.samples[index].image, self.seed, epoch, index)
+        augmentations = [one.augmentation for one in parameters]
         if self.views.config.augment == "loader":
-            parts, looks = [apply_look(part, look) for part, look in zip(parts, looks, strict=True)], []
-        seed = torch.tensor(seed_of(self.seed, epoch, index, 1))
-        truth = torch.zeros((0, 0), dtype=torch.uint8)
-        if self.masks:
-            truth = cut_mask(_mask(self.images.samples[index]), draws[0])
-        return (*self.views.stack(parts), self.tags[index], seed, truth), looks
+            pairs = zip(parts, augmentations, strict=True)
+            parts, augmentations = [apply_augmentation(part, one) for part, one in pairs], []
+        seed = seed_of(self.seed, epoch, index, 1)
+        drop_path_seeds = torch.tensor([seed_of(seed, view + 1) for view in range(len(parts))])
+        label = torch.zeros((0, 0), dtype=torch.uint8)
+        if self.labels:
+            label = crop_label(self._label(index), parameters[0])
+        return (*self.views.stack(parts), self.tags[index], torch.tensor(seed), drop_path_seeds, label), augmentations
 
-    def parts(self, path: Path, *keys: int) -> tuple[list[ViewDraw], list[Tensor]]:
-        """What is drawn from an image, and those parts of it, (3, S, S) uint8, without their looks."""
+    def parts(self, path: Path, *keys: int) -> tuple[list[ViewParameters], list[Tensor]]:
+        """The parameters of an image's views, and the views, (3, S, S) uint8, cropped and not yet augmented."""
         if self.views.config.draft and path.suffix.lower() in JPEG:
             size = image_size(path)
-            draws = self.views.draw(size, *keys)
-            reduced = reduction(draws)
+            parameters = self.views.draw(size, *keys)
+            reduced = reduction(parameters)
             image = to_tensor(read_image(path, reduced))
-            if image.shape[1:] == size:  # also an image of another format that is called .jpg
+            if image.shape[1:] == size:  # e.g. a PNG that is named .jpg
                 reduced = 1
         else:
             image, reduced = to_tensor(read_image(path)), 1
-            draws = self.views.draw((image.shape[1], image.shape[2]), *keys)
-        return draws, [cut(image, draw, reduced) for draw in draws]
+            parameters = self.views.draw((image.shape[1], image.shape[2]), *keys)
+        return parameters, [crop(image, one, reduced) for one in parameters]
+
+    def _label(self, index: int) -> Tensor:
+        sample = self.images.samples[index]
+        if sample.label is None:
+            raise ValueError(f"{sample.name} has no label")  # the caller chose images with labels
+        return torch.from_numpy(np.array(sample.label()))
 
 
 class WholeImages(Dataset[tuple[Tensor, Tensor]]):
-    """An image resized to the training size, and its tags."""
+    """An image resized to a square, and its tags."""
 
     def __init__(self, images: TaggedImages, size: int) -> None:
         self.images, self.size = images, size
@@ -157,7 +100,7 @@ class WholeImages(Dataset[tuple[Tensor, Tensor]]):
 
 
 class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """An image resized to the training size, its tags and its mask."""
+    """An image resized to a square, its tags and its ground-truth mask."""
 
     def __init__(self, images: TaggedImages, size: int) -> None:
         self.images, self.whole = images, WholeImages(images, size)
@@ -168,63 +111,78 @@ class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """Image (3, S, S), tags (K,) and mask (H, W)."""
-        return *self.whole[index], _mask(self.images.samples[index])
-
-
-def _mask(sample: Sample) -> Tensor:
-    if sample.mask is None:
-        raise ValueError(f"{sample.name} has no mask")  # the caller chose images with masks
-    return torch.from_numpy(np.array(sample.mask()))
+        sample = self.images.samples[index]
+        if sample.mask is None:
+            raise ValueError(f"{sample.name} has no mask")  # the caller chose images with masks
+        return *self.whole[index], torch.from_numpy(np.array(sample.mask()))
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) uint8 array → (3, H, W) uint8 tensor that shares its memory: copying a large photo takes long."""
+    """(H, W, 3) uint8 array → (3, H, W) uint8 tensor, without a copy."""
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def training_loader(
-    images: TaggedImages, config: Config, first_step: int = 0, part: tuple[int, int] = (0, 1)
+    images: TaggedImages,
+    views: ViewConfig,
+    *,
+    batch: int,
+    seed: int,
+    workers: int,
+    first_step: int = 0,
+    part: tuple[int, int] = (0, 1),
+    accumulate: int = 1,
+    repeat_below: float = 0.0,
+    labels: bool = False,
 ) -> DataLoader[Any]:
-    """An endless loader of ``Batch`` that begins with the batch of step ``first_step``."""
-    run = config.run
-    factors = repeat_factors(images.tag_matrix(), config.data.repeat_below)
-    keys = StepKeys(factors, run.batch, run.seed, first_step, part, run.accumulate)
+    """An endless loader of ``Batch``.
+
+    Args:
+        images: the training images.
+        views: how views are sampled.
+        batch: images of a step, over all processes and accumulated parts.
+        seed: of all random draws.
+        workers: number of worker processes; -1 chooses by the number of cores.
+        first_step: first step of the loader, more than 0 for a resumed run.
+        part: rank of this process, and number of processes, which share each batch.
+        accumulate: number of parts that the share of this process is split into (gradient accumulation).
+        repeat_below: images of classes rarer than this share are drawn more often.
+        labels: also load the labels of the images.
+    """
+    factors = repeat_factors(images.tag_matrix(), repeat_below)
     return DataLoader(
-        TrainingViews(images, config),
-        batch_sampler=keys,
+        TrainingViews(images, views, seed, labels),
+        batch_sampler=StepSampler(factors, batch, seed, first_step, part, accumulate),
         collate_fn=training_collate,
-        **_worker_options(run.workers),
+        **_worker_options(workers),
     )
 
 
-def score_loader(images: TaggedImages, config: Config, part: tuple[int, int] = (0, 1)) -> DataLoader[Any]:
-    """A loader of ``ScoreBatch`` over this process's share of the images that have masks."""
-    scored = images.with_masks().first(config.run.val_limit)
+def score_loader(
+    images: TaggedImages, size: int, batch: int, workers: int, limit: int = 0, part: tuple[int, int] = (0, 1)
+) -> DataLoader[Any]:
+    """A loader of ``ScoreBatch`` over the share of this process in the first ``limit`` (0: all) images with masks."""
+    scored = images.with_masks().first(limit)
     rank, world = part
     share = TaggedImages(scored.source, scored.classes, scored.samples[rank::world], scored.tags_from)
-    return DataLoader(
-        ScoredImages(share, config.views.size),
-        batch_size=config.run.val_batch,
-        collate_fn=score_collate,
-        **_worker_options(config.run.workers),
-    )
+    return DataLoader(ScoredImages(share, size), batch_size=batch, collate_fn=score_collate, **_worker_options(workers))
 
 
-def whole_loader(images: TaggedImages, config: Config, size: int = 0) -> DataLoader[Any]:
-    """A loader of images (B, 3, S, S) float32, 0 to 255, and their tags (B, K); by default of the training size."""
-    workers = _worker_options(config.run.workers)
-    return DataLoader(WholeImages(images, size or config.views.size), batch_size=config.run.val_batch, **workers)
+def whole_loader(images: TaggedImages, size: int, batch: int, workers: int) -> DataLoader[Any]:
+    """A loader of images (B, 3, S, S) float32, 0 to 255, and their tags (B, K), in order."""
+    return DataLoader(WholeImages(images, size), batch_size=batch, **_worker_options(workers))
 
 
 def training_collate(items: list[Item]) -> Batch:
     """Stack training samples."""
-    rows, looks = zip(*items, strict=True)
-    view1, view2, local, tags, mask_seeds, truth = (torch.stack(column) for column in zip(*rows, strict=True))
-    if not looks[0]:
-        return Batch(view1, view2, local, tags, mask_seeds, truth)
-    first, second, *crops = zip(*looks, strict=True)
-    by_image = [look for image in zip(*crops, strict=True) for look in image]
-    return CroppedBatch(view1, view2, local, tags, mask_seeds, truth, Looks.of([*first, *second, *by_image]))
+    rows, augmentations = zip(*items, strict=True)
+    view1, view2, local, tags, seeds, drop_path_seeds, label = (torch.stack(c) for c in zip(*rows, strict=True))
+    batch = Batch(view1, view2, local, tags, seeds, drop_path_seeds, label)
+    if not augmentations[0]:
+        return batch
+    first, second, *crops = zip(*augmentations, strict=True)
+    by_image = [one for image in zip(*crops, strict=True) for one in image]
+    return CroppedBatch(**vars(batch), augmentations=AugmentationBatch.of([*first, *second, *by_image]))
 
 
 def score_collate(items: list[tuple[Tensor, Tensor, Tensor]]) -> ScoreBatch:

@@ -1,4 +1,4 @@
-"""The community's ``cls_labels_onehot.npy``: a pickled dict of tags, read without running anything it contains."""
+"""The widely used ``cls_labels_onehot.npy``: a pickled dict of tags, read without executing code from the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tagseg.errors import TagsegError
 
 
 class _Dtype:
-    """Stands for ``numpy.dtype`` in a pickle; numbers, text and objects only."""
+    """Replaces ``numpy.dtype`` in a pickle; numbers, text and objects only."""
 
     def __init__(self, code: str, *_: object) -> None:
         if not re.fullmatch(r"[biufSU]\d+|O8?", code):
@@ -27,14 +27,14 @@ class _Dtype:
         self.byte_order = state[1]
 
     def values(self, data: Any, shape: tuple[int, ...], order: str = "C") -> ndarray | list[Any]:
-        """The content of an array: of numbers as an array, of objects as a list."""
+        """The content of an array; a list if it holds objects."""
         if self.code.startswith("O"):
             return list(data)
         return np.frombuffer(data, np.dtype(self.byte_order + self.code)).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
 class _Array:
-    """Stands for ``numpy.ndarray``; whatever it is made with, its content comes with the state."""
+    """Replaces ``numpy.ndarray``; its content comes with the state."""
 
     def __init__(self, *_: object) -> None:
         self.content: ndarray | list[Any] = []
@@ -63,12 +63,12 @@ _STAND_INS: dict[tuple[str, str], Any] = {
     **{(f"{core}.multiarray", "scalar"): _scalar for core in _NUMPY_1_AND_2},
     **{(f"{core}.numeric", "_frombuffer"): _from_buffer for core in _NUMPY_1_AND_2},
 }
-"""Everything that a pickle of arrays refers to, replaced by the plain code above: neither a function that the file
-names nor numpy's own unpickling, which trusts its input, is ever called."""
+"""Everything that a pickle of arrays refers to, replaced by the code above. No function that the file names is called.
+Neither is numpy's own unpickling, which trusts its input."""
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays, numbers, text and containers; refuses a file that names anything else."""
+    """Reads arrays, numbers, text and containers; refuses a file that refers to anything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _STAND_INS:
@@ -80,7 +80,7 @@ def read_onehot(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[str, ..
     """Read a ``.npy`` file that holds a dict of image id → array (K,) of 0 and 1, in the order of the classes.
 
     Returns:
-        Per image id its class names.
+        Image id → class names.
 
     Raises:
         TagsegError: the file is damaged, has another content, or refers to anything but arrays.

@@ -1,4 +1,4 @@
-"""Object outlines as COCO stores them, to pixels: polygons and run lengths."""
+"""Rasterising object outlines as COCO stores them: polygons and run lengths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy import ndarray
 
 
 class RunLengths(NamedTuple):
-    """A mask as lengths of runs, background first, down the columns: ``size`` is (H, W), ``counts`` numbers or text."""
+    """A mask as run lengths down the columns, background first; ``size`` is (H, W), ``counts`` numbers or text."""
 
     size: tuple[int, int]
     counts: ndarray | str
@@ -32,8 +32,9 @@ class RunLengths(NamedTuple):
 def decode_counts(text: str) -> Int[ndarray, " n"]:
     """Run lengths from COCO's text.
 
-    Each number is little-endian groups of 5 bits, one a character (code 48 added): bit 6 says that more follow, the
-    top bit of the last group is the sign. From the fourth on, a number is the difference to the one two before.
+    A number is stored as groups of 5 bits, the lowest first, each in one character (code minus 48). Bit 6 of a
+    character: more groups follow. The top bit of the last group is the sign. From the fourth number on, the difference
+    to the number two places before is stored.
 
     Raises:
         ValueError: a character is out of range or the last number incomplete.
@@ -60,13 +61,13 @@ def decode_counts(text: str) -> Int[ndarray, " n"]:
 def fill_polygon(canvas: Bool[ndarray, "H W"], polygon: Float[ndarray, " xy"]) -> None:
     """Set the pixels whose centre is inside a polygon (x0, y0, x1, y1, ...), by the even-odd rule, in place.
 
-    Pixel (row, column) has its centre at (x = column + 0.5, y = row + 0.5). Every row's centre line is cut with the
-    edges; each cut toggles inside and outside for the pixels right of it.
+    Pixel (row, column) has its centre at (x = column + 0.5, y = row + 0.5). The edges are intersected with the centre
+    line of each row; each intersection toggles inside and outside for the pixels to its right.
     """
     height, width = canvas.shape
     x, y = polygon[0::2].astype(np.float64), polygon[1::2].astype(np.float64)
     next_x, next_y = np.roll(x, -1), np.roll(y, -1)
-    # an edge cuts the rows from start to before stop; half-open, so that a shared corner is cut once
+    # an edge crosses rows start ≤ row < stop: half-open, so that a shared corner counts once
     start = np.ceil(np.minimum(y, next_y) - 0.5).clip(0, height).astype(int)
     stop = np.ceil(np.maximum(y, next_y) - 0.5).clip(0, height).astype(int)
     cuts = stop - start

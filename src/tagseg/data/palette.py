@@ -1,4 +1,4 @@
-"""Colours of label maps: PASCAL VOC's colour map, which label editors and viewers of this field expect."""
+"""Colours of label maps: PASCAL VOC's colour map."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BACKGROUND = "background"
 def palette() -> UInt8[ndarray, "256 3"]:
     """VOC's colour of each label 0 to 255, RGB uint8 (256, 3), read-only.
 
-    The bits of a label are dealt out to the three channels from the highest bit down, so that neighbouring labels
-    look different. Background (0) is black, ignored (255) a pale cream.
+    The bits of a label are distributed over the three channels from the highest bit down, so that consecutive labels
+    have different colours. Background (0) is black, ignored (255) a pale cream.
     """
     labels = np.arange(256)
     colours = np.zeros((256, 3), np.uint8)
@@ -29,7 +29,7 @@ def palette() -> UInt8[ndarray, "256 3"]:
 
 
 def label_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Name of each label 0 to K: the background, then the K foreground classes."""
+    """Names of labels 0 to K: background, then the K foreground classes."""
     return (BACKGROUND, *classes)
 
 

@@ -1,4 +1,4 @@
-"""How often an epoch shows an image: rare classes more (repeat factor sampling, LVIS, Gupta et al. 2019)."""
+"""Repeat factor sampling (LVIS, Gupta et al. 2019): images of rare classes occur several times in an epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy import ndarray
 
 
 def repeat_factors(tags: Float[ndarray, "n K"], below: float) -> Float[ndarray, " n"]:
-    """max(1, √(below / f)) of the rarest class of each image; f: share of the images that show it.
+    """max(1, √(below / f)) of the rarest class of each image, where f is the share of images with that class.
 
     Args:
         tags: 0 or 1.
@@ -20,10 +20,9 @@ def repeat_factors(tags: Float[ndarray, "n K"], below: float) -> Float[ndarray, 
 
 
 def draw_repeats(factors: Float[ndarray, " n"], rng: np.random.Generator) -> Int[ndarray, " n"]:
-    """How often each image comes in one epoch: its factor on average, the sum the same in every epoch.
+    """How often each image occurs in one epoch: its factor on average. The sum is the same in every epoch.
 
-    The whole parts are certain. The rest is drawn by systematic sampling, which takes neighbours rarely together and
-    always as many.
+    The integer part is fixed; the fractional parts are drawn by systematic sampling, which keeps their sum.
     """
     whole = np.floor(factors).astype(np.int64)
     rest = factors - whole

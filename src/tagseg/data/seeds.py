@@ -1,4 +1,4 @@
-"""Stateless randomness: a draw depends on its keys alone, never on a worker's or a global generator."""
+"""Stateless randomness: a draw depends on its keys alone, not on the state of a worker's or a global generator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def seed_of(*keys: int) -> int:
 
 @contextmanager
 def seeded(*keys: int) -> Iterator[None]:
-    """Draws from PyTorch's CPU generator inside depend on the keys; outside it goes on as if nothing had happened."""
+    """Seed PyTorch's CPU generator with the keys; its former state is restored afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(*keys))
         yield

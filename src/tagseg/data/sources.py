@@ -1,4 +1,4 @@
-"""The sources of data by name: each a function from the data settings and a split to ``TaggedImages``."""
+"""Data sources by name: functions from the data settings and a split to ``TaggedImages``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 from dataclasses import replace
 from typing import Protocol
 
-from tagseg.config import DataConfig
 from tagseg.data.coco import coco
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.folder import folder
 from tagseg.data.voc import voc
@@ -17,36 +17,35 @@ logger = logging.getLogger("tagseg")
 
 
 class Source(Protocol):
-    """Loads one split; with ``masks=False`` no sample has a mask (and nothing is kept to read one)."""
+    """Loads one split; with ``masks=False`` no sample has a mask."""
 
     def __call__(self, config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
-        """Load the split; raises ``TagsegError`` where the data are not as they should be."""
+        """Load the split; raises ``TagsegError`` if the data are absent or malformed."""
         ...
 
 
 def _scenes(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
-    from tagseg.data.scenes import scenes  # here, not above: drawing is not needed to load photos
+    from tagseg.data.scenes.source import scenes  # here, not above: drawing is not needed to load photos
 
     return scenes(config, split, masks=masks)
 
 
 SOURCES: dict[str, Source] = {"folder": folder, "voc": voc, "coco": coco, "scenes": _scenes}
-"""To add a source, write its function in a file of its own and name it here and in ``DataConfig.source``."""
+"""To add a source, write its function in a file of its own and add its line here."""
 
 
 def load(config: DataConfig, split: str, masks: bool = True) -> TaggedImages:
     """Load one split of the data that the settings describe.
 
-    Warns (logger ``tagseg``) of classes that no training image is tagged with: they cannot be learnt, but a subset of
-    VOC may rightly lack some.
+    Warns (logger ``tagseg``) of classes that no training image has, which is no error: a subset of VOC may lack some.
 
     Args:
         config: the data settings.
-        split: ``config.train_split``, ``config.val_split`` or any other that the data have.
-        masks: whether samples can read their masks; training on tags needs none.
+        split: ``config.train_split``, ``config.val_split`` or any other split of the data.
+        masks: whether samples can read their masks; training on tags does not need them.
 
     Raises:
-        TagsegError: the source does not exist, or its data are not as they should be.
+        TagsegError: the source does not exist, or its data are absent or malformed.
     """
     if config.source not in SOURCES:
         raise TagsegError(f"--data.source is {config.source!r}, expected one of: {', '.join(SOURCES)}")

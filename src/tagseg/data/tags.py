@@ -1,4 +1,4 @@
-"""Tag files: which classes are in which image, as CSV or JSON lines; and the class lists that the tags refer to."""
+"""Tag files (image-level labels as CSV or JSON lines) and class lists."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tagseg.data.layout import choose_file
 from tagseg.errors import TagsegError, list_some
 
 FROM_MASKS = "labels_from_mask"
-"""Column of tags that somebody derived from masks."""
+"""Column of tags that were derived from masks."""
 
 _BACKGROUND = "background"
 
 
 class TagRow(NamedTuple):
-    """One row of a tag file: the image's name, its tags, its split (empty: in none) and the line it ends on."""
+    """One row of a tag file: image name, tags, split (empty: in none), and its last line."""
 
     image: str
     labels: tuple[str, ...]
@@ -36,8 +36,8 @@ class TagTable:
 
     Attributes:
         path: the file.
-        rows: its rows, in its order.
-        column: the column that the tags were read from, ``labels`` or ``labels_from_mask``.
+        rows: in the order of the file.
+        column: column of the tags, ``labels`` or ``labels_from_mask``.
         has_splits: whether there is a ``split`` column.
     """
 
@@ -48,18 +48,18 @@ class TagTable:
 
     @property
     def tags_from(self) -> str:
-        """The file's name, with the column where that says that the tags come from masks."""
+        """The file name; also the column if the tags were derived from masks."""
         return f"{self.path.name} ({FROM_MASKS})" if self.column == FROM_MASKS else self.path.name
 
     def splits(self) -> Counter[str]:
-        """Number of rows per split."""
+        """Number of rows of each split."""
         return Counter(row.split for row in self.rows if row.split)
 
     def classes(self) -> tuple[str, ...]:
-        """All tags in the file, sorted; the same for every split.
+        """All tags of the file, over all splits, sorted.
 
         Raises:
-            TagsegError: the file has no tag, or two that differ in case only.
+            TagsegError: the file has no tag, or two that are the same but for case.
         """
         classes = tuple(sorted({label for row in self.rows for label in row.labels}))
         check_classes(classes, f"the tags in {self.path}")
@@ -67,15 +67,15 @@ class TagTable:
 
 
 def read_tags(path: Path) -> TagTable:
-    """Read a tag file; no image is looked at.
+    """Read a tag file; no image is opened.
 
-    CSV (a header; ``;`` between tags) or, for ``.jsonl``, JSON lines (an object a line; tags as a list or with ``;``).
-    Columns: ``image`` (with or without extension, may be in sub-folders), ``labels`` and optionally ``split``; others
-    are ignored. ``labels_from_mask`` counts where ``labels`` is absent. UTF-8. No tag at all, or only ``background``,
-    means that the image is nothing but background.
+    UTF-8. CSV (with a header; ``;`` between tags) or, for ``.jsonl``, JSON lines (an object on each line; tags as a
+    list or with ``;``). Columns: ``image`` (with or without extension, may be in sub-folders), ``labels`` (if absent,
+    ``labels_from_mask``) and optionally ``split``; others are ignored. An image without tags, or with the tag
+    ``background`` alone, is all background.
 
     Raises:
-        TagsegError: a malformed file, naming the line; or an image that has two rows.
+        TagsegError: a malformed file (the message names the line), or two rows for one image.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -147,12 +147,12 @@ def _read_json_lines(path: Path, file: Iterable[str]) -> TagTable:
 
 
 def _check_header(path: Path, names: list[str]) -> tuple[str, bool]:
-    """The column of the tags, and whether there is one of splits."""
+    """The column of the tags, and whether there is a split column."""
     column = "labels" if "labels" in names else FROM_MASKS
     counts = [names.count(name) for name in ("image", column, "split")]
     if counts[:2] != [1, 1] or counts[2] > 1:
-        found = ", ".join(names) or "none"
-        raise TagsegError(f"{path} has the columns {found}, expected image and labels (and maybe split), each once")
+        columns = ", ".join(names) or "none"
+        raise TagsegError(f"{path} has the columns {columns}, expected image and labels (and maybe split), each once")
     return column, counts[2] == 1
 
 
@@ -169,13 +169,13 @@ def _split_tags(labels: list[str]) -> tuple[str, ...]:
 
 
 def class_list(setting: str | tuple[str, ...], root: Path) -> tuple[str, ...]:
-    """The K foreground class names that are set, or those of ``classes.txt`` in the root, or ``()``.
+    """The K foreground class names: from the settings, else ``classes.txt`` in the root, else ``()``.
 
-    A class file has one name a line and may start with ``background``, or number its lines: ``0 background``,
-    ``1 cat``, ... and maybe ``255 ignore``. A list's leading ``background`` is dropped: it is label 0 anyway.
+    A class file has one name on each line. Lines may be numbered: ``0 background``, ``1 cat``, ..., ``255 ignore``
+    (optional). A leading ``background`` is dropped, as it always is label 0.
 
     Raises:
-        TagsegError: an absent or malformed file, names twice, or more of them than a mask has labels.
+        TagsegError: an absent or malformed file, duplicate names, or more names than a mask has labels.
     """
     if isinstance(setting, tuple) and setting:
         classes, named_in = setting, "--data.classes"
@@ -209,7 +209,7 @@ def _read_class_file(path: Path) -> tuple[str, ...]:
 
 
 def check_classes(classes: tuple[str, ...], named_in: str) -> None:
-    """Raise ``TagsegError`` unless there are 1 to 254 classes whose names differ by more than case."""
+    """Raise ``TagsegError`` unless there are 1 to 254 classes with different names; case does not count."""
     if not 1 <= len(classes) < IGNORE:
         raise TagsegError(f"{named_in} gives {len(classes)} classes, expected 1 to {IGNORE - 1}: set --data.classes")
     if not all(name.strip() for name in classes):
@@ -221,7 +221,7 @@ def check_classes(classes: tuple[str, ...], named_in: str) -> None:
 
 
 class ClassIndex:
-    """Turns class names into indices 0 to K-1.
+    """Maps class names to indices 0 to K-1.
 
     Attributes:
         classes: the K foreground class names.
@@ -232,7 +232,7 @@ class ClassIndex:
         self._index = {name: index for index, name in enumerate(classes)}
 
     def __call__(self, labels: Iterable[str], where: str) -> tuple[int, ...]:
-        """Ascending indices of the tags; ``where`` says for messages whose tags they are.
+        """Ascending indices of the tags; messages name their origin, ``where``.
 
         Raises:
             TagsegError: a tag that is no class.

@@ -1,4 +1,4 @@
-"""The ``voc`` source: PASCAL VOC's layout, as the development kit unpacks it and as the SBD masks extend it."""
+"""The ``voc`` source: PASCAL VOC's layout, with or without the additional SBD masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tagseg.config import DataConfig
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.layout import choose_file, choose_folder, data_root, list_files, locate, without_extension
 from tagseg.data.masks import PngMask
@@ -29,18 +29,18 @@ _ONEHOT = "cls_labels_onehot.npy"
 def voc(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     """Load a folder in PASCAL VOC's layout: ``JPEGImages``, ``ImageSets/Segmentation/<split>.txt`` and the rest.
 
-    - *Split* ``train_aug``, where it has no list: every id with a mask in ``SegmentationClassAug`` that is not in
+    - *Split* ``train_aug``, if it has no list: all ids with a mask in ``SegmentationClassAug`` that are not in
       ``val.txt`` (10,582 with the usual SBD masks). Lists of ``/image.jpg /mask.png`` pairs are read as well.
     - *Tags* by ``--data.tags``: ``xml`` (all objects in ``Annotations``, difficult ones too), a ``.npy`` dict of
-      one-hot arrays, a CSV or JSON-lines file, or ``masks`` (reads every mask). ``auto`` takes ``labels.csv``, else
-      ``cls_labels_onehot.npy``, else ``Annotations``; never masks, which would hide that pixel labels were used.
-    - *Masks* per image from ``SegmentationClassAug``, else ``SegmentationClass``, or the folder that is set.
-    - *Classes* are those set, else ``classes.txt`` in the root, else VOC's 20.
+      one-hot arrays, a CSV or JSON-lines file, or ``masks`` (reads all masks). ``auto``: ``labels.csv``, else
+      ``cls_labels_onehot.npy``, else ``Annotations``. Never masks: use of pixel labels must be asked for.
+    - *Masks* from ``SegmentationClassAug``, else ``SegmentationClass``, or the folder of the settings.
+    - *Classes*: from the settings, else ``classes.txt`` in the root, else VOC's 20.
 
     Args:
         config: the data settings; ``root``, ``tags``, ``images``, ``masks``, ``classes``, ``skip_missing`` apply.
         split: name of the split.
-        masks: whether the samples can read their masks.
+        masks: whether samples can read their masks.
 
     Raises:
         TagsegError: a folder, list, image or tag is absent or malformed.
@@ -52,14 +52,14 @@ def voc(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     if images is None:
         raise TagsegError(f"{root} has no folder JPEGImages, expected VOC's layout: check --data.root or --data.images")
     files = locate(ids, images, f"split {split}", config.skip_missing)
-    found = {identity: images / file for identity, file in files.items()}
-    mask_of = _find_masks(root, config, found, len(classes))
+    paths = {identity: images / file for identity, file in files.items()}
+    mask_of = _find_masks(root, config, paths, len(classes))
 
-    names, tags_from = _read_tags(root, config.tags, found, mask_of, classes)
+    names, tags_from = _read_tags(root, config.tags, paths, mask_of, classes)
     index = ClassIndex(classes)
     samples = tuple(
         Sample(identity, image, index(names[identity], f"{identity} ({tags_from})"), mask_of.get(identity))
-        for identity, image in found.items()
+        for identity, image in paths.items()
     )
     if not masks:
         samples = tuple(Sample(s.name, s.image, s.tags) for s in samples)
@@ -112,7 +112,7 @@ def _find_masks(root: Path, config: DataConfig, images: dict[str, Path], classes
 def _read_tags(
     root: Path, setting: str, images: dict[str, Path], masks: dict[str, PngMask], classes: tuple[str, ...]
 ) -> tuple[dict[str, tuple[str, ...]], str]:
-    """Class names per image id, and what they were read from."""
+    """Image id → class names, and the origin of the tags."""
     setting = _usual_tags(root) if setting == "auto" else setting
     if setting == "xml":
         names = _from_xml(root / "Annotations", images)
@@ -153,7 +153,7 @@ def _from_xml(folder: Path, images: dict[str, Path]) -> dict[str, tuple[str, ...
     for identity in images:
         path = folder / f"{identity}.xml"
         try:
-            # only direct children: the parts of a person (head, hand) are named deeper down
+            # direct children alone: parts of a person (head, hand) are nested deeper
             objects = ElementTree.parse(path).getroot().iterfind("object/name")
             names[identity] = tuple((o.text or "").strip() for o in objects)
         except FileNotFoundError:

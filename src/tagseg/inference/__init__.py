@@ -1,1 +1,1 @@
-"""Inference: prediction on photos without tags, scores, and the files that both write (METHOD §9)."""
+"""Prediction on photos without tags, evaluation, and the files of both (section 9 of docs/method.md)."""

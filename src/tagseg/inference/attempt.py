@@ -1,4 +1,4 @@
-"""A photo that cannot be read, or does not fit into memory, is told of and does not stop the others."""
+"""Errors of one photo, e.g. an unreadable file or too little memory, become messages and do not stop the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def attempt(work: Callable[[], T], image: Path) -> T | str:
-    """The result of work on an image, or in one line what is wrong with the image."""
+    """The result of ``work`` on an image, or a one-line message that says what is wrong with the image."""
     try:
         return work()
     except TagsegError as error:
@@ -26,6 +26,6 @@ def attempt(work: Callable[[], T], image: Path) -> T | str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """On the CPU, PyTorch raises a plain ``RuntimeError`` that only its text tells apart."""
+    """Whether memory was exhausted. On the CPU, PyTorch's ``RuntimeError`` is recognised by its text alone."""
     known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
     return known or "can't allocate memory" in str(error) or "not enough memory" in str(error)

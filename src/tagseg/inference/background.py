@@ -1,7 +1,6 @@
-"""Reading the next photos and writing the files of the last ones in threads, while the network works.
+"""Threads that read the next photos and write the files of the last ones while the network is busy.
 
-Only for NumPy and Pillow: they release Python's lock where they take long. PyTorch would start a team of threads of its
-own in each of ours.
+Only for NumPy and Pillow, which release Python's global lock. PyTorch would start threads of its own in each of these.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ T = TypeVar("T")
 
 
 class Background(Generic[T]):
-    """Jobs for a few threads; a context that is left when all of them are through.
+    """A pool of a few threads; a context whose exit waits for all jobs.
 
-    Where one fails, or Ctrl-C comes, jobs that have not begun are dropped and the others are waited for: none is half
-    done, and ``done`` is exact.
+    After an error or Ctrl-C, jobs that have not started are dropped and the running ones are waited for, so no job is
+    half done.
 
     Args:
-        threads: 0 does each job at once, in the foreground.
+        threads: number of threads; 0 runs each job at once in the caller's thread.
     """
 
     def __init__(self, threads: int) -> None:
         if threads < 0:
             raise TagsegError(f"writers is {threads}, expected a number of threads, or 0 to write in the foreground")
-        self._most = 2 * threads  # more would fill the memory: each job holds a photo and what was found in it
+        self._most = 2 * threads  # bounds memory: each job holds a photo and its label maps
         self._jobs: list[Future[T]] = []
-        self._through = 0  # so many of them, from the first on, have succeeded
+        self._through = 0  # number of leading jobs that have succeeded
         self._pool = ThreadPoolExecutor(threads, "tagseg-background") if threads else None
 
     def add(self, job: Callable[[], T]) -> None:
-        """Hand a job in; waits where too many are unfinished, and raises what an earlier one has raised."""
+        """Submit a job. Waits while too many are unfinished, and raises the exception of an earlier job."""
         if self._pool is None:
             finished: Future[T] = Future()
             finished.set_result(job())
@@ -49,7 +48,7 @@ class Background(Generic[T]):
             self._wait()
 
     def done(self) -> list[T]:
-        """Results of the jobs that have succeeded, in the order in which they were handed in."""
+        """Results of the jobs that have succeeded, in the order of submission."""
         through = [job for job in self._jobs if job.done() and not job.cancelled()]
         return [job.result() for job in through if job.exception() is None]
 
@@ -65,13 +64,13 @@ class Background(Generic[T]):
                 self._pool.shutdown(cancel_futures=True)
 
     def _wait(self) -> None:
-        """Until the oldest unfinished job is through; raises what it raised."""
+        """Wait for the oldest unfinished job; raises its exception."""
         self._jobs[self._through].result()
         self._through += 1
 
 
 def ahead(work: Callable[[S], T], items: Iterable[S], count: int) -> Iterator[T]:
-    """``work`` of each item, in order; a thread is up to ``count`` items ahead of what has been taken, 0: none is."""
+    """``work`` of each item, in order, computed by a thread up to ``count`` items ahead of the caller; 0: no thread."""
     if count == 0:
         yield from map(work, items)
         return

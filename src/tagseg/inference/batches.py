@@ -1,6 +1,6 @@
-"""Photos whose network input has the same size go through the network together.
+"""Batches of photos whose network inputs have the same size.
 
-A photo keeps its shape: padding photos to one size would change what the network sees, so only equal sizes meet.
+Photos are not padded to a common size: that would change the input of the network.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tagseg.inference.attempt import attempt, is_out_of_memory
 from tagseg.inference.background import ahead
 
 LOOK_AHEAD = 8
-"""Equal sizes are searched among the next so many batches of photos; only their headers are read for that."""
+"""Photos of equal size are searched among those of the next 8 batches; for that only headers are read."""
 GPU_PIXELS = 1 << 23
-"""On a GPU, pixels of one pass at the largest scale, mirror images included: nine photos of 500 x 375 at scale 1.5.
-A ViT-B then takes about 1 GB, by its layers' sizes; not measured on a GPU."""
+"""Most pixels of one pass on a GPU at the largest scale, flipped images included: nine photos of 500 x 375 at 1.5.
+A ViT-B then takes about 1 GB, computed from the sizes of its layers; not measured on a GPU."""
 GPU_PHOTOS = 32
-"""And at most so many photos."""
+"""Most photos of one pass on a GPU."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -39,12 +39,12 @@ _log = logging.getLogger(__name__)
 
 
 class Batches:
-    """How many photos go through the network together, and whether the next ones are read meanwhile.
+    """Batch size, and whether the next batch is read in the background.
 
     Args:
-        batch: at most so many; 1: each alone; 0: on a GPU as many as ``GPU_PIXELS`` allows, on a CPU each alone, since
-            its cores are busy with one photo (docs/predict.md).
-        read_ahead: a thread reads the next batch while the network is at work.
+        batch: most photos of a batch; 0: on a GPU as many as ``GPU_PIXELS`` allows, on a CPU one, which keeps all its
+            cores busy (docs/predict.md).
+        read_ahead: read the next batch in a thread while the network is busy.
 
     Raises:
         TagsegError: a negative batch.
@@ -55,22 +55,22 @@ class Batches:
             raise TagsegError(f"batch is {batch}, expected a number of photos, 1 for one at a time, or 0 for automatic")
         self.batch = batch
         self.read_ahead = read_ahead
-        self._fits: int | None = None  # photos at once that a memory has taken, once it was found too small for more
+        self._fits: int | None = None  # largest batch that fits into memory, once a larger one did not
 
     def each(
         self,
         images: Sequence[Path],
         sizes: Callable[[int, int], Sizes],
-        look: Callable[[list[Photo]], list[S]],
+        process: Callable[[list[Photo]], list[S]],
         device: torch.device,
     ) -> Iterator[tuple[int, S | str]]:
-        """Each image's index and what ``look`` makes of its photo, or why nothing: batch by batch, not in order.
+        """Each image's index and the result of its photo, or an error message; batch by batch, not in order.
 
         Args:
             images: the files.
-            sizes: input sizes of a photo of this height and width.
-            look: photos of equal input sizes → one result each.
-            device: where ``look`` computes.
+            sizes: height and width of a photo → sizes of its network input.
+            process: photos of equal input sizes → one result each.
+            device: where ``process`` computes.
         """
         most = self.batch or (GPU_PHOTOS if device.type == "cuda" else 1)
 
@@ -78,7 +78,7 @@ class Batches:
             try:
                 return sizes(*image_size(job[1]))
             except TagsegError:
-                return object()  # equal to no other: reading it will tell what is wrong
+                return object()  # equal to no other; the error message follows on reading
 
         def room(size: Hashable) -> int:
             fits = most if self._fits is None else min(most, self._fits)
@@ -88,26 +88,26 @@ class Batches:
         for group in ahead(_read, groups, int(self.read_ahead)):
             yield from ((index, photo) for index, _, photo in group if isinstance(photo, str))
             yield from self._together(
-                look, [(index, path, photo) for index, path, photo in group if not isinstance(photo, str)]
+                process, [(index, path, photo) for index, path, photo in group if not isinstance(photo, str)]
             )
 
     def _together(
-        self, look: Callable[[list[Photo]], list[S]], group: list[tuple[int, Path, Photo]]
+        self, process: Callable[[list[Photo]], list[S]], group: list[tuple[int, Path, Photo]]
     ) -> list[tuple[int, S | str]]:
-        """All of a group at once; where that fails, its halves, which in the end finds the photo that does."""
+        """A group in one batch; if that fails, its halves, down to the photo that causes the error."""
         if len(group) <= 1:
-            return [(index, attempt(partial(_look_at_one, look, photo), path)) for index, path, photo in group]
+            return [(index, attempt(partial(_process_one, process, photo), path)) for index, path, photo in group]
         try:
-            found = look([photo for _, _, photo in group])
-            return [(index, one) for (index, _, _), one in zip(group, found, strict=True)]
+            results = process([photo for _, _, photo in group])
+            return [(index, result) for (index, _, _), result in zip(group, results, strict=True)]
         except TagsegError:
             pass
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             self._shrink(len(group))
-        half = len(group) // 2  # outside the except: what the failed attempt holds is free by now
-        return [*self._together(look, group[:half]), *self._together(look, group[half:])]
+        half = len(group) // 2  # after the except block, so that the memory of the failed attempt is free
+        return [*self._together(process, group[:half]), *self._together(process, group[half:])]
 
     def _shrink(self, photos: int) -> None:
         if self._fits is None:
@@ -121,13 +121,13 @@ class Batches:
 def in_groups(
     items: Iterable[T], key: Callable[[T], Hashable], room: Callable[[Hashable], int], most: int
 ) -> Iterator[list[T]]:
-    """Items of equal key together, in the order of each group's first item.
+    """Groups of items with equal keys, in the order of their first items.
 
     Args:
-        items: in order; at most ``LOOK_AHEAD`` × ``most`` of them are held.
-        key: of an item; not asked for where ``most`` is 1.
-        room: for how many items of a key a group has room, asked for anew for each group.
-        most: items of a group, whatever its key.
+        items: at most ``LOOK_AHEAD`` × ``most`` of them are held at a time.
+        key: item → key; not called if ``most`` is 1.
+        room: key → largest size of a group, called for each group.
+        most: largest size of any group.
     """
     if most == 1:
         yield from ([item] for item in items)
@@ -149,5 +149,5 @@ def _read(group: list[tuple[int, Path]]) -> list[tuple[int, Path, Photo | str]]:
     return [(index, path, attempt(partial(read_image, path), path)) for index, path in group]
 
 
-def _look_at_one(look: Callable[[list[Photo]], list[S]], photo: Photo) -> S:
-    return look([photo])[0]
+def _process_one(process: Callable[[list[Photo]], list[S]], photo: Photo) -> S:
+    return process([photo])[0]

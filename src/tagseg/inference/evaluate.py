@@ -1,10 +1,9 @@
-"""Evaluation: a network's label maps, or its CAMs, against true masks, with the protocol beside the numbers."""
+"""Evaluation: label maps or CAMs of a network against ground truth; scores are saved with their protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,29 +13,27 @@ from numpy import ndarray
 from torch import Tensor
 from tqdm import tqdm
 
-from tagseg.config import PUBLISHED_CRF, CamConfig, CrfConfig, DataConfig
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.palette import label_names
 from tagseg.data.sources import load
 from tagseg.errors import TagsegError, list_some
-from tagseg.inference.batches import Batches, Photo, Sizes
-from tagseg.inference.evaluation import Evaluation
-from tagseg.inference.label import Labeller
-from tagseg.inference.label_maps import Wanted
-from tagseg.inference.look import View
-from tagseg.inference.metrics import SegmentationScore
+from tagseg.fast.cam import class_cams
+from tagseg.fsr.config import CamConfig
+from tagseg.inference.batches import Photo, Sizes
+from tagseg.inference.evaluation_result import Evaluation
 from tagseg.inference.precision import Precision, computing
-from tagseg.inference.predict import open_network
+from tagseg.inference.predictor import Predictor
 from tagseg.inference.segment import (
     MAX_SIDE,
     SCALES,
-    Sizing,
     cam_label_map,
     resize,
     to_input,
 )
+from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.model.network import Network
-from tagseg.pseudo.cam import multi_scale_cam
+from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 
 What = Literal["segmentation", "cam", "aux_cam"]
 WHAT: tuple[What, ...] = get_args(What)
@@ -63,54 +60,40 @@ def evaluate(
     output: str | Path | None = None,
     quiet: bool = False,
 ) -> Evaluation:
-    """Score a network on a split that has masks; print the table.
+    """Score a network on a split with ground-truth masks; print the table.
 
     Args:
-        model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``). Its
-            classes must be the data's.
+        model: run folder, ``.safetensors`` file or a network, with the classes of the data.
         data: where images, tags and masks are.
-        split: which images; default: ``data.val_split``.
-        what: ``segmentation`` (METHOD §9, no tags are used), or ``cam`` or ``aux_cam``: the class activation map of the
-            final or the auxiliary layer, limited to the image's tags (METHOD §6).
-        scales: factors of the image's size; default 1, 1.25, 1.5 (METHOD §9), for CAMs 1, 0.5, 1.5 (METHOD §2).
-        mirror: also look at the mirror image; CAMs always do.
-        size: resize every image to this many pixels square for the network; default: its native size.
+        split: default: ``data.val_split``.
+        what: ``segmentation`` (uses no tags), or ``cam`` or ``aux_cam``, limited to the image's tags.
+        scales: factors of the image's size; default 1, 1.25, 1.5, for CAMs 1, 0.5, 1.5 (as published).
+        mirror: test-time flip augmentation (image and horizontal flip); always on for CAMs.
+        size: side in pixels of a square that images are resized to for the network; default: native size.
         max_side: longest side in pixels at scale 1, as in ``predict``.
         background_threshold: CAMs only: a pixel at or below it is background.
-        crf: segmentation only: score it after a dense CRF as well (METHOD §9); both scores are told.
+        crf: segmentation only: also score it after a dense CRF (section 9 of docs/method.md).
         crf_settings: the CRF's kernels.
-        limit: score only the first so many images; 0: all.
+        limit: number of images to score, the first ones; 0: all.
         precision: as in ``predict``.
         batch: as in ``predict``.
         read_ahead: as in ``predict``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
-        output: folder for ``evaluation.json`` and ``confusion_matrix.csv``; default: none are written.
+        output: folder for ``evaluation.json`` and ``confusion_matrix.csv``; default: no files.
         quiet: neither progress bar nor table.
 
     Raises:
-        TagsegError: bad settings, other classes than the network's, no masks, or a broken image or mask.
+        TagsegError: bad settings, classes that differ from the network's, no masks, or a broken image or mask.
     """
     _check(what, limit, crf)
     scales = scales or (SCALES if what == "segmentation" else CamConfig().scales)
-    view = View(scales, mirror or what != "segmentation", Sizing(size, max_side), precision)
-    how = _How(what, view, Batches(batch, read_ahead), background_threshold, crf_settings if crf else None)
-    network = open_network(model, device)
+    predictor = Predictor(
+        model, scales=scales, mirror=mirror or what != "segmentation", size=size, max_side=max_side, plain=True,
+        crf=crf, crf_settings=crf_settings, precision=precision, batch=batch, read_ahead=read_ahead, device=device,
+    )  # fmt: skip
     every = load(data, data.val_split if split is None else split, masks=True)
-    images = _with_masks(every, network.classes, limit)
-    score, crf_score = _scores(how, network, images, quiet)
-    protocol = {
-        "model": str(model) if isinstance(model, str | Path) else "network in memory",
-        "source": every.source,
-        "images": len(images),
-        "images without mask, left out": len(every) - len(every.with_masks()),
-        "classes with background": score.classes,
-        "ignored label": IGNORE,
-        "mean IoU over": "classes present in the truth",
-        **how.protocol(images.tags_from),
-    }
-    refined_scores = (crf_score.compute(), crf_score.matrix.numpy()) if crf else (None, None)
-    names = label_names(images.classes)
-    evaluation = Evaluation(protocol, names, score.compute(), score.matrix.numpy(), *refined_scores)
+    name = str(model) if isinstance(model, str | Path) else "network in memory"
+    evaluation = _evaluation(_Labeller(what, predictor, background_threshold), every, limit, {"model": name}, quiet)
     if output is not None:
         evaluation.save(Path(output))
     if not quiet:
@@ -118,65 +101,84 @@ def evaluate(
     return evaluation
 
 
+def _evaluation(
+    labeller: _Labeller, every: TaggedImages, limit: int, protocol: dict[str, object], quiet: bool
+) -> Evaluation:
+    """The scores of the images that have masks, with the protocol beside them."""
+    images = _with_masks(every, labeller.predictor.classes, limit)
+    score, crf_score = _scores(labeller, images, quiet)
+    protocol = {
+        **protocol,
+        "source": every.source,
+        "images": len(images),
+        "images without mask, left out": len(every) - len(every.with_masks()),
+        "classes with background": score.classes,
+        "ignored label": IGNORE,
+        "mean IoU over": "classes present in the ground truth",
+        **labeller.protocol(images.tags_from),
+    }
+    has_crf = labeller.predictor.wanted.crf is not None
+    crf_scores = (crf_score.compute(), crf_score.matrix.numpy()) if has_crf else (None, None)
+    return Evaluation(protocol, label_names(images.classes), score.compute(), score.matrix.numpy(), *crf_scores)
+
+
 @dataclass(frozen=True)
-class _How:
-    """How images are labelled; the arguments of ``evaluate``."""
+class _Labeller:
+    """Label maps of images: of the segmentation or of a CAM."""
 
     what: What
-    view: View
-    batches: Batches
+    predictor: Predictor
     background_threshold: float
-    crf: CrfConfig | None
 
     def label(
-        self, network: Network, samples: Sequence[Sample]
+        self, samples: Sequence[Sample]
     ) -> Iterator[tuple[Sample, UInt8[ndarray, "_H _W"], UInt8[ndarray, "_H _W"] | None]]:
-        """Each sample's label map to be scored, and the one after the CRF, where one is asked for; not in order."""
+        """Each sample, its label map, and its label map after the CRF if there is one; not in order."""
         images = [sample.image for sample in samples]
         if self.what == "segmentation":
-            for index, found in Labeller(self.view, Wanted(crf=self.crf), self.batches).label(network, images):
-                if isinstance(found, str):
-                    raise TagsegError(found)
-                assert found.plain is not None  # it is wanted
-                yield samples[index], found.plain, found.refined
+            for index, labelled in self.predictor.label_files(images):
+                if isinstance(labelled, str):
+                    raise TagsegError(labelled)
+                assert labelled.plain is not None  # the predictor was made with ``plain``
+                yield samples[index], labelled.plain, labelled.refined
             return
-        device = next(network.parameters()).device
-        for index, seen in self.batches.each(
-            images, partial(self._cam_sizes, network), partial(self._cams, network), device
-        ):
-            if isinstance(seen, str):
-                raise TagsegError(seen)
-            cam, size = seen
+        device = next(self.predictor.network.parameters()).device
+        for index, result in self.predictor.batches.each(images, self._cam_sizes, self._cams, device):
+            if isinstance(result, str):
+                raise TagsegError(result)
+            cam, size = result
             yield samples[index], cam_label_map(cam, samples[index].tags, size, self.background_threshold), None
 
-    def _cam_sizes(self, network: Network, height: int, width: int) -> Sizes:
-        """CAMs are scaled from the input size at scale 1."""
-        scales = (1.0, *self.view.scales)
-        return tuple(self.view.sizing.at(height, width, scale, network.patch_size) for scale in scales)
+    def _cam_sizes(self, height: int, width: int) -> Sizes:
+        """Input sizes of a photo: at scale 1, which CAMs are computed at, and at each scale."""
+        multi_scale, patch = self.predictor.multi_scale, self.predictor.network.patch_size
+        return tuple(multi_scale.sizing.at(height, width, scale, patch) for scale in (1.0, *multi_scale.scales))
 
-    def _cams(self, network: Network, photos: list[Photo]) -> list[tuple[Tensor, tuple[int, int]]]:
+    def _cams(self, photos: list[Photo]) -> list[tuple[Tensor, tuple[int, int]]]:
         """Each photo's CAM (K, H, W) at the network's input size, and the photo's own height and width."""
+        network, multi_scale = self.predictor.network, self.predictor.multi_scale
         sizes = [(photo.shape[0], photo.shape[1]) for photo in photos]
-        (side,) = {self._cam_sizes(network, *size)[0] for size in sizes}
+        (side,) = {self._cam_sizes(*size)[0] for size in sizes}
         images = torch.cat([resize(to_input(network, photo), side) for photo in photos])
-        with computing(network, self.view.precision):
-            cams = multi_scale_cam(network, images, self.view.scales)
+        with computing(network, multi_scale.precision):
+            cams = class_cams(network, images, multi_scale.scales)
         return list(zip(cams.final if self.what == "cam" else cams.auxiliary, sizes, strict=True))
 
     def protocol(self, tags_from: str) -> dict[str, object]:
-        """Everything of it that changes the numbers."""
+        """All settings that change the scores."""
         is_cam = self.what != "segmentation"
-        side, most = self.view.sizing.size, self.view.sizing.max_side
+        multi_scale, crf = self.predictor.multi_scale, self.predictor.wanted.crf
+        side, most = multi_scale.sizing.size, multi_scale.sizing.max_side
         return {
             "what": self.what,
             "tags used": f"yes, from {tags_from}" if is_cam else "no",
-            "scales": list(self.view.scales),
-            "mirror": self.view.mirror,
+            "scales": list(multi_scale.scales),
+            "mirror": multi_scale.mirror,
             "input size": f"{side} x {side} pixels" if side else f"native, longer side at most {most or 'any'}",
-            "precision": self.view.precision,
-            "batch": self.batches.batch or "auto",
+            "precision": multi_scale.precision,
+            "batch": self.predictor.batches.batch or "auto",
             **({"background threshold": self.background_threshold} if is_cam else {}),
-            **({"CRF": asdict(self.crf)} if self.crf else {}),
+            **({"CRF": asdict(crf)} if crf else {}),
         }
 
 
@@ -189,13 +191,13 @@ def _check(what: str, limit: int, crf: bool) -> None:
         raise TagsegError(f"crf is for the segmentation and what is {what!r}: leave out one of the two")
 
 
-def _scores(
-    how: _How, network: Network, images: TaggedImages, quiet: bool
-) -> tuple[SegmentationScore, SegmentationScore]:
-    """Of the label maps, and of those after the CRF, empty where none was asked for."""
+def _scores(labeller: _Labeller, images: TaggedImages, quiet: bool) -> tuple[SegmentationScore, SegmentationScore]:
+    """Scores of the label maps, and of those after the CRF; the latter are empty without one."""
     score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
-    with tqdm(total=len(images), desc=f"evaluate {how.what}", unit="image", disable=True if quiet else None) as bar:
-        for sample, plain, refined in how.label(network, images.samples):
+    with tqdm(
+        total=len(images), desc=f"evaluate {labeller.what}", unit="image", disable=True if quiet else None
+    ) as bar:
+        for sample, plain, refined in labeller.label(images.samples):
             truth = _truth(sample, plain.shape)
             _count(score, sample, plain, truth)
             if refined is not None:
@@ -209,7 +211,7 @@ def _scores(
 
 
 def _with_masks(every: TaggedImages, classes: tuple[str, ...], limit: int) -> TaggedImages:
-    """The images to score; the network's classes must be theirs."""
+    """The images to score; their classes must be those of the network."""
     check_classes(classes, every)
     images = every.with_masks().first(limit)
     if not len(images):
@@ -218,7 +220,7 @@ def _with_masks(every: TaggedImages, classes: tuple[str, ...], limit: int) -> Ta
 
 
 def check_classes(known: tuple[str, ...], data: TaggedImages) -> None:
-    """Raise ``TagsegError`` unless a network's classes are the data's, in the same order."""
+    """Raise ``TagsegError`` unless a network has the classes of the data, in the same order."""
     if known == data.classes:
         return
     counts = f"the model has {len(known)} classes and {data.source} has {len(data.classes)}"
@@ -231,7 +233,7 @@ def check_classes(known: tuple[str, ...], data: TaggedImages) -> None:
 
 
 def _truth(sample: Sample, size: tuple[int, ...]) -> UInt8[ndarray, "_H _W"]:
-    """A sample's mask, which must be as large as its label map."""
+    """The ground-truth mask of a sample, which must have the size of its label map."""
     assert sample.mask is not None  # with_masks() left no other
     truth = sample.mask()
     if truth.shape != size:
@@ -243,7 +245,7 @@ def _truth(sample: Sample, size: tuple[int, ...]) -> UInt8[ndarray, "_H _W"]:
 def _count(
     score: SegmentationScore, sample: Sample, labels: UInt8[ndarray, "H W"], truth: UInt8[ndarray, "H W"]
 ) -> None:
-    """Add one image; a message about it says which."""
+    """Add one image; error messages name it."""
     try:
         score.update(labels, truth)
     except TagsegError as error:

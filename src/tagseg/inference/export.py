@@ -1,14 +1,11 @@
-"""The files that prediction and evaluation write. A file is either complete or not there, whatever interrupts."""
+"""The files that prediction and evaluation write."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,42 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tagseg.data.dataset import IGNORE
 from tagseg.data.palette import colour, label_names, palette
-from tagseg.errors import TagsegError
+from tagseg.files import replacing
 
 OVERLAY_SIDE = 1600
-"""An overlay is for looking at: its longer side is at most this many pixels."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` to write to; takes its place at the end, vanishes on an error.
-
-    Raises:
-        TagsegError: the folder or the file cannot be written.
-    """
-    temporary = path.parent / f".{uuid4().hex}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TagsegError(f"cannot write {path}: {reason}; choose another output folder or make room") from error
-    finally:
-        with suppress(OSError):  # usually it has become the file
-            temporary.unlink()
-
-
-def save_mask(path: Path, labels: UInt8[ndarray, "H W"]) -> None:
-    """A label map as a PNG whose pixel values are the labels, shown in VOC's colours."""
-    picture = Image.fromarray(labels)
-    picture.putpalette(palette().tobytes())
-    with replacing(path) as temporary:
-        picture.save(temporary, format="PNG", optimize=False)
+"""Longest side of an overlay in pixels."""
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:
-    """A picture for people: JPEG or PNG by the name's ending."""
+    """Write a picture as JPEG or PNG, by its extension."""
     with replacing(path) as temporary:
         if path.suffix.lower() == ".png":
             picture.save(temporary, format="PNG")
@@ -61,20 +30,20 @@ def save_picture(path: Path, picture: Image.Image) -> None:
 
 
 def save_scores(path: Path, scores: Float[ndarray, "C H W"], classes: tuple[str, ...]) -> None:
-    """``scores`` (as float16) and ``classes`` (the C label names) as a compressed ``.npz``, readable without pickle."""
+    """Write ``scores`` (as float16) and ``classes`` (the C label names) to a compressed ``.npz`` without pickle."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, scores=scores.astype(np.float16), classes=np.array(label_names(classes)))
 
 
 def save_json(path: Path, content: dict[str, object]) -> None:
-    """Indented UTF-8 JSON; not-a-number must have been replaced by ``None``."""
+    """Write indented UTF-8 JSON; nan is not allowed."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def save_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A UTF-8 CSV file with a header line."""
+    """Write a UTF-8 CSV file with a header line."""
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -85,7 +54,7 @@ def save_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 
 def save_legend(path: Path, classes: tuple[str, ...]) -> None:
-    """What the labels of the masks mean: a CSV with label, name and colour."""
+    """Write the meaning of the labels: a CSV with label, name and colour."""
     rows = [(label, name, *colour(label)) for label, name in enumerate(label_names(classes))]
     save_table(path, ("label", "name", "red", "green", "blue"), rows)
 
@@ -93,11 +62,11 @@ def save_legend(path: Path, classes: tuple[str, ...]) -> None:
 def blend(
     image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"], opacity: float = 0.5, line: int = 1
 ) -> UInt8[ndarray, "H W 3"]:
-    """The image tinted in its labels' colours, with outlines.
+    """The image tinted with the colours of its labels, with outlines.
 
     Args:
         image: RGB.
-        labels: background (0) stays as it is; ignored pixels (255) turn white.
+        labels: background (0) is not tinted; ignored pixels (255) are tinted white.
         opacity: of the tint, 0 to 1; outlines are opaque.
         line: about half the width of the outlines in pixels; 0 draws none.
     """
@@ -111,7 +80,7 @@ def blend(
 
 
 def _edges(labels: UInt8[ndarray, "H W"], line: int) -> ndarray:
-    """Pixels that have another label within ``line`` steps along a row or a column."""
+    """Pixels with a different label at most ``line`` pixels away in their row or column."""
     edges = np.zeros(labels.shape, bool)
     for step in range(1, line + 1):
         across = labels[:, step:] != labels[:, :-step]
@@ -126,21 +95,21 @@ def _edges(labels: UInt8[ndarray, "H W"], line: int) -> ndarray:
 def draw_overlay(
     image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"], classes: tuple[str, ...], side: int = OVERLAY_SIDE
 ) -> Image.Image:
-    """The image tinted in the colours of its classes, and below it a legend of those that were found."""
+    """The image tinted with the colours of its classes, and below it a legend of the predicted classes."""
     picture, mask = Image.fromarray(image), Image.fromarray(labels)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     mask = mask.resize(picture.size, Image.Resampling.NEAREST)
     longer = max(picture.size)
     blended = Image.fromarray(blend(np.asarray(picture), np.asarray(mask), line=1 + longer // 600))
     names = label_names(classes)
-    found = [int(label) for label in np.unique(labels) if 0 < label < len(names)]
-    entries = [(names[label], colour(label)) for label in found] or [("nothing found", colour(0))]
+    predicted = [int(label) for label in np.unique(labels) if 0 < label < len(names)]
+    entries = [(names[label], colour(label)) for label in predicted] or [("nothing found", colour(0))]
     legend = draw_legend(entries, blended.width, font_size=min(28, max(13, longer // 45)))
     return stack([blended, legend])
 
 
 def draw_legend(entries: Sequence[tuple[str, tuple[int, int, int]]], width: int, font_size: int = 13) -> Image.Image:
-    """A white strip of coloured squares with names, in as many lines as ``width`` needs; wider if one name is."""
+    """A white strip of coloured squares with names, wrapped at ``width``; wider if a single name is."""
     font = ImageFont.load_default(size=font_size)
     gap, square = font_size // 2, font_size
     lengths = [square + gap + round(font.getlength(name)) + 2 * gap for name, _ in entries]
@@ -160,7 +129,7 @@ def draw_legend(entries: Sequence[tuple[str, tuple[int, int, int]]], width: int,
 
 
 def stack(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures below each other, left-aligned on white."""
+    """Pictures one below the other, left-aligned on white."""
     size = (max(p.width for p in pictures), sum(p.height for p in pictures))
     sheet, y = Image.new("RGB", size, "white"), 0
     for picture in pictures:

@@ -1,6 +1,6 @@
-"""Label maps and scores of what the network saw: the argmax, or a dense CRF's (METHOD §9).
+"""Label maps and scores from a photo's logits, with or without a dense CRF (section 9 of docs/method.md).
 
-Merging the scales at a photo's size is the costly part, so all that is made of one photo's logits is made of one merge.
+Merging the scales at the size of a photo is slow, so all outputs are made from one merge where possible.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from tagseg.config import CrfConfig
-from tagseg.inference.look import Look
+from tagseg.fast.dense_crf import crf_labels, crf_marginals
+from tagseg.fast.workspace import Workspaces
+from tagseg.inference.multi_scale import PhotoLogits
 from tagseg.inference.segment import Sizing, label_map, merge_scales, most_likely
 from tagseg.model.network import Network
-from tagseg.pairwise.crf import crf_labels, crf_marginals
+from tagseg.pairwise.config import CrfConfig
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to make of a photo's logits.
+    """Which outputs are made for a photo.
 
     Attributes:
         plain: the label map without a CRF.
-        crf: the kernels of a CRF to make another one with.
-        scores: every class's score per pixel.
+        crf: settings of the CRF for a refined label map; ``None``: no such map.
+        scores: the score of each class at each pixel.
     """
 
     plain: bool = True
@@ -39,13 +40,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What was found in a photo, each where it was wanted.
+    """A photo and its outputs; ``None`` for those that were not asked for.
 
     Attributes:
         photo: uint8 (H, W, 3).
-        plain: each pixel's class, 0 to C-1, without a CRF.
-        refined: the same after the CRF.
-        scores: every class's score before a CRF.
+        plain: label map, 0 to C-1, without a CRF.
+        refined: label map after the CRF.
+        scores: the score of each class at each pixel, before a CRF.
     """
 
     photo: UInt8[ndarray, "H W 3"]
@@ -55,59 +56,66 @@ class Labelled:
 
     @property
     def labels(self) -> UInt8[ndarray, "H W"]:
-        """The label map, the CRF's where there is one."""
+        """The label map after the CRF if there is one, else the plain one."""
         best = self.plain if self.refined is None else self.refined
         assert best is not None  # Wanted has one or the other
         return best
 
 
 @torch.inference_mode()
-def label_maps(looks: Sequence[Look], sizing: Sizing, wanted: Wanted) -> list[Labelled]:
-    """Everything that is wanted of each photo, as large as the photo.
+def label_maps(
+    photos: Sequence[PhotoLogits], sizing: Sizing, wanted: Wanted, workspaces: Workspaces | None = None
+) -> list[Labelled]:
+    """The outputs of each photo, at the photo's size.
 
-    A CRF sees each photo at its native size, or shrunk to ``sizing.max_side`` as the network does; its marginals are
-    then enlarged. On a CPU every core takes a photo.
+    A CRF runs at the native size, or at ``sizing.max_side`` for larger photos; its marginals are then upsampled. On a
+    CPU each core processes one photo.
 
     Raises:
         TagsegError: see ``dense_crf``.
     """
-    merged = [_merge(seen, sizing, wanted) for seen in looks]
-    refined: Sequence[ndarray | None] = [None] * len(looks)
+    merged = [_merge(logits, sizing, wanted) for logits in photos]
+    refined: Sequence[ndarray | None] = [None] * len(photos)
     if wanted.crf is not None:
-        refined = _refine(looks, [planes for _, _, planes in merged if planes is not None], wanted.crf)
+        refined = _refine(photos, [planes for _, _, planes in merged if planes is not None], wanted.crf, workspaces)
     return [
-        Labelled(seen.photo, plain, after, scores)
-        for seen, (plain, scores, _), after in zip(looks, merged, refined, strict=True)
+        Labelled(logits.photo, plain, after, scores)
+        for logits, (plain, scores, _), after in zip(photos, merged, refined, strict=True)
     ]
 
 
-def _merge(seen: Look, sizing: Sizing, wanted: Wanted) -> tuple[ndarray | None, ndarray | None, Tensor | None]:
-    """A photo's plain label map, its scores, and the probabilities for its CRF, each where it is wanted."""
-    size = sizing.within(*seen.size) if wanted.crf else None
-    if not wanted.scores and size != seen.size:  # nothing needs every class's plane at the photo's size
-        planes = merge_scales(seen.grids, size).softmax(dim=0) if size else None
-        return label_map(seen.grids, seen.size) if wanted.plain else None, None, planes
-    logits = merge_scales(seen.grids, seen.size)
-    plain = most_likely(logits) if wanted.plain else None
-    planes = logits.softmax(dim=0)
+def _merge(logits: PhotoLogits, sizing: Sizing, wanted: Wanted) -> tuple[ndarray | None, ndarray | None, Tensor | None]:
+    """The plain label map of a photo, its scores, and the probabilities for its CRF, as far as they are wanted."""
+    size = sizing.within(*logits.size) if wanted.crf else None
+    if not wanted.scores and size != logits.size:  # no output needs the planes of all classes at the photo's size
+        planes = merge_scales(logits.grids, size).softmax(dim=0) if size else None
+        return label_map(logits.grids, logits.size) if wanted.plain else None, None, planes
+    merged = merge_scales(logits.grids, logits.size)
+    plain = most_likely(merged) if wanted.plain else None
+    planes = merged.softmax(dim=0)
     scores = planes.half().cpu().numpy() if wanted.scores else None
-    if size is not None and size != seen.size:
-        planes = merge_scales(seen.grids, size).softmax(dim=0)
+    if size is not None and size != logits.size:
+        planes = merge_scales(logits.grids, size).softmax(dim=0)
     return plain, scores, planes if size else None
 
 
-def _refine(looks: Sequence[Look], planes: list[Float[Tensor, "C _h _w"]], config: CrfConfig) -> list[ndarray]:
-    """Label maps after the CRF at the planes' sizes, enlarged to the photos'."""
-    sizes = [(found.shape[1], found.shape[2]) for found in planes]
-    photos = [_shrunk(seen.photo, size) for seen, size in zip(looks, sizes, strict=True)]
-    if all(size == seen.size for size, seen in zip(sizes, looks, strict=True)):
-        return crf_labels(planes, photos, config)
-    marginals = crf_marginals(planes, photos, config)
-    return [label_map([found], seen.size) for found, seen in zip(marginals, looks, strict=True)]
+def _refine(
+    photos: Sequence[PhotoLogits],
+    planes: list[Float[Tensor, "C _h _w"]],
+    config: CrfConfig,
+    workspaces: Workspaces | None,
+) -> list[ndarray]:
+    """Label maps after the CRF, which runs at the sizes of the planes, upsampled to the sizes of the photos."""
+    sizes = [(one.shape[1], one.shape[2]) for one in planes]
+    shrunk = [_shrunk(logits.photo, size) for logits, size in zip(photos, sizes, strict=True)]
+    if all(size == logits.size for size, logits in zip(sizes, photos, strict=True)):
+        return crf_labels(planes, shrunk, config, workspaces)
+    marginals = crf_marginals(planes, shrunk, config, workspaces)
+    return [label_map([one], logits.size) for one, logits in zip(marginals, photos, strict=True)]
 
 
 def photos_at_once(network: Network, wanted: Wanted) -> int:
-    """How many photos to look at before their label maps are made: a CRF on the CPU takes one a core."""
+    """Number of photos whose label maps are made together: one for each core with a CRF on the CPU, else 1."""
     device = next(network.parameters()).device.type
     return torch.get_num_threads() if wanted.crf and device == "cpu" else 1
 

@@ -1,4 +1,4 @@
-"""In which numbers the network computes: float32, or bfloat16 where that loses little (autocast)."""
+"""Precision of the network: float32, or bfloat16 by autocast."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def computing(network: Network, precision: Precision) -> AbstractContextManager[None]:
-    """Matrix products inside are bfloat16 on the network's device, sums and norms stay float32; ``32``: all float32.
+    """A context for the precision; ``bf16``: matrix products in bfloat16, sums and norms in float32.
 
-    What the network returns inside may be bfloat16: whoever merges it takes ``.float()`` first.
+    The network's outputs may then be bfloat16: convert them with ``.float()`` before merging.
     """
     device = next(network.parameters()).device.type
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
 
 
 def check_precision(precision: str) -> None:
-    """Raise ``TagsegError`` unless it is a known one."""
+    """Raise ``TagsegError`` unless the precision exists."""
     if precision not in PRECISIONS:
         raise TagsegError(f"precision is {precision!r}, expected one of: {', '.join(PRECISIONS)}")

@@ -1,13 +1,13 @@
-"""Prediction: photos in, label maps out. No tags are needed (METHOD §9).
+"""Prediction: photos in, label maps out. No tags are needed (section 9 of docs/method.md).
 
-Imports neither Lightning nor torchmetrics nor anything else that only training needs; a test holds it to that.
+Imports neither Lightning nor torchmetrics nor anything else that only training needs; a test checks that.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -18,32 +18,30 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from tqdm import tqdm
 
-from tagseg.config import PUBLISHED_CRF, CrfConfig
 from tagseg.data.images import find_images
+from tagseg.data.masks import save_mask
 from tagseg.errors import TagsegError, list_some
 from tagseg.inference import export
 from tagseg.inference.background import Background
-from tagseg.inference.batches import Batches
-from tagseg.inference.label import Labeller
-from tagseg.inference.label_maps import Labelled, Wanted
-from tagseg.inference.look import View
+from tagseg.inference.label_maps import Labelled
 from tagseg.inference.precision import Precision
-from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing, pick_device
-from tagseg.model.checkpoint import load_network
+from tagseg.inference.predictor import Predictor
+from tagseg.inference.segment import MAX_SIDE, SCALES
 from tagseg.model.network import Network
+from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 
 _FOLDERS = {"masks": ".png", "overlays": ".jpg", "scores": ".npz"}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found in one image.
+    """The prediction of one image.
 
     Attributes:
         image: the image file.
-        name: of its outputs, without ending: ``masks/<name>.png``, ``overlays/<name>.jpg``, ``scores/<name>.npz``.
+        name: of its outputs without extension: ``masks/<name>.png``, ``overlays/<name>.jpg``, ``scores/<name>.npz``.
         mask: the label map file.
-        shares: share of the pixels (0 to 1) of each foreground class that was found, largest first.
+        shares: share of the pixels (0 to 1) of each predicted foreground class, largest first.
     """
 
     image: Path
@@ -72,116 +70,108 @@ def predict(
     device: str = "auto",
     quiet: bool = False,
 ) -> list[Prediction]:
-    """Label every pixel of photos with a trained network.
+    """Label every pixel of photos with a trained network; returns an entry for each image, in the order of the input.
 
     Writes to ``output``: ``masks/`` (palette PNG: pixel values are labels, 0 background, k+1 the k-th class),
-    ``classes.csv`` (what the labels mean), ``predictions.csv`` (what was found in each image), and on request
+    ``classes.csv`` (names of the labels), ``predictions.csv`` (predicted classes of each image), and optionally
     ``overlays/`` and ``scores/``. Sub-folders of the input are kept. Input files are never overwritten.
 
     Args:
         model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``).
-        images: an image file, a folder (searched with its sub-folders) or several of them.
+        images: an image file, a folder (with its sub-folders), or several of them.
         output: folder for the results.
-        scales: factors of the image's size at which the network looks at it.
-        mirror: also look at the mirror image.
-        size: resize every image to this many pixels square for the network; default: its native size.
-        max_side: shrink photos with a longer side to this many pixels for the network; masks keep the native size.
-            0 never shrinks.
+        scales: factors of the image size for multi-scale testing.
+        mirror: test-time flip augmentation (image and horizontal flip).
+        size: side in pixels of a square that images are resized to for the network; default: native size.
+        max_side: longest side in pixels that the network sees; masks keep the native size. 0: no limit.
         overlays: also write pictures of the masks over the images.
-        scores: also write each class's score per pixel: float16 (C, H, W), softmax of the merged logits that METHOD §9
-            defines (what a CRF takes; sums over views, so sharper than calibrated probabilities).
-        crf: let a dense CRF move the labels to the edges of the photo (METHOD §9); it sees photos at most ``max_side``
-            large.
-        crf_settings: its kernels.
-        precision: ``32``, or ``bf16``: matrix products in bfloat16, faster where the processor has them; a few labels
-            differ.
-        batch: photos of equal input size that go through the network together; 1: each alone; 0: on a GPU as many as
-            fit a budget of pixels, on a CPU each alone.
+        scores: also write each class's score per pixel, float16 (C, H, W): softmax of the merged logits.
+        crf: refine label maps with a dense CRF, which aligns them with edges of the photo (at most ``max_side`` large).
+        crf_settings: the CRF's kernels.
+        precision: ``32``, or ``bf16``: faster matrix products on some hardware; a few labels differ.
+        batch: batch size for photos of equal input size; 0: as many as fit on a GPU, 1 on a CPU.
         read_ahead: read the next photos in the background.
-        writers: threads that draw and write files in the background; 0: none.
+        writers: number of threads that draw and write files in the background; 0: none.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         quiet: no progress bar.
 
-    Returns:
-        One entry for each image, in the order of the input.
-
     Raises:
-        TagsegError: bad settings, no image, outputs that would overwrite inputs; or, after all others are done, images
-            that could not be read.
+        TagsegError: bad settings, no image, outputs that would overwrite inputs; at the end, unreadable images.
     """
-    view = View(scales, mirror, Sizing(size, max_side), precision)
-    wanted = Wanted(plain=not crf, crf=crf_settings if crf else None, scores=scores)
-    labeller = Labeller(view, wanted, Batches(batch, read_ahead))
     writing: Background[tuple[int, Prediction]] = Background(writers)
     output = Path(output).expanduser()
     jobs = name_outputs(images, output)
-    network = open_network(model, device)
-    write = partial(_write, output, network.classes, overlays)
+    predictor = Predictor(
+        model, scales=scales, mirror=mirror, size=size, max_side=max_side, crf=crf, crf_settings=crf_settings,
+        scores=scores, precision=precision, batch=batch, read_ahead=read_ahead, device=device,
+    )  # fmt: skip
+    write = partial(_write, output, predictor.classes, overlays)
+    return _predict_all(predictor, jobs, output, write, writing, quiet)
+
+
+def _predict_all(
+    predictor: Predictor,
+    jobs: list[tuple[Path, str]],
+    output: Path,
+    write: Callable[..., tuple[int, Prediction]],
+    writing: Background[tuple[int, Prediction]],
+    quiet: bool,
+) -> list[Prediction]:
+    """Label and write every image; one entry each, in the order of the jobs."""
     failed: dict[int, str] = {}
     bar = tqdm(total=len(jobs), desc="predict", unit="image", disable=True if quiet else None)
     try:
         with writing:
-            for index, found in labeller.label(network, [image for image, _ in jobs]):
+            for index, labelled in predictor.label_files([image for image, _ in jobs]):
                 bar.update()
-                if isinstance(found, str):
-                    failed[index] = found
+                if isinstance(labelled, str):
+                    failed[index] = labelled
                 else:
-                    writing.add(partial(write, index, *jobs[index], found))
-    finally:  # also when interrupted: the tables describe the masks that are there
+                    writing.add(partial(write, index, *jobs[index], labelled))
+    finally:  # also after an interrupt: the tables list the masks that exist
         bar.close()
         done = [prediction for _, prediction in sorted(writing.done(), key=itemgetter(0))]
         if done:
-            _save_tables(output, done, network.classes)
+            _save_tables(output, done, predictor.classes)
     if failed:
         raise TagsegError(_failure({jobs[index][0]: failed[index] for index in sorted(failed)}, len(jobs)))
     return done
 
 
 def _write(
-    output: Path, classes: tuple[str, ...], overlay: bool, index: int, image: Path, name: str, found: Labelled
+    output: Path, classes: tuple[str, ...], overlay: bool, index: int, image: Path, name: str, labelled: Labelled
 ) -> tuple[int, Prediction]:
-    """Write an image's files, its mask last: where there is a mask, all is there. No torch: it may be in a thread."""
-    labels = found.labels
-    if found.scores is not None:
-        export.save_scores(_target(output, "scores", name), found.scores, classes)
+    """Write the files of an image, its mask last. Uses no torch, as it may run in a thread."""
+    labels = labelled.labels
+    if labelled.scores is not None:
+        export.save_scores(_target(output, "scores", name), labelled.scores, classes)
     if overlay:
-        export.save_picture(_target(output, "overlays", name), export.draw_overlay(found.photo, labels, classes))
+        export.save_picture(_target(output, "overlays", name), export.draw_overlay(labelled.photo, labels, classes))
     mask = _target(output, "masks", name)
-    export.save_mask(mask, labels)
+    save_mask(mask, labels)
     return index, Prediction(image, name, mask, class_shares(labels, classes))
 
 
-def open_network(model: str | Path | Network, device: str) -> Network:
-    """The network in evaluation mode on the device.
-
-    Raises:
-        TagsegError: no such model or device.
-    """
-    place = pick_device(device)
-    network = model if isinstance(model, Network) else load_network(model, device=str(place))
-    return network.to(place).eval()
-
-
 def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> list[tuple[Path, str]]:
-    """The images to predict and the name of each one's outputs, without ending.
+    """The images to predict, each with the name of its outputs without extension.
 
-    A name is the path below the folder that all the given files and folders share. Images that differ only in their
-    ending keep it in the name: ``a.jpg`` and ``a.png`` give ``a.jpg.png`` and ``a.png.png``.
+    A name is the path relative to the common folder of all inputs. Images that differ in their extension alone keep it
+    in the name: ``a.jpg`` and ``a.png`` give ``a.jpg.png`` and ``a.png.png``.
 
     Raises:
-        TagsegError: nothing to predict, names that still collide, or an output that would overwrite an image.
+        TagsegError: no image, names that collide nevertheless, or an output that would overwrite an image.
     """
     several = [images] if isinstance(images, str | Path) else images
     given = [Path(path).expanduser() for path in several]
-    found: dict[Path, Path] = {}  # absolute path → path as given; an image named twice is predicted once
+    paths: dict[Path, Path] = {}  # absolute path → path as given; an image named twice is predicted once
     for path in given:
         for image in _images_in(path, output) if path.is_dir() else [path]:
-            found.setdefault(Path(os.path.abspath(image)), image)
-    if not found:
+            paths.setdefault(Path(os.path.abspath(image)), image)
+    if not paths:
         places = list_some([str(path) for path in given])
         raise TagsegError(f"no image in {places or 'an empty list'}, expected image files or folders with images")
     root = os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in given])
-    relative = [path.relative_to(root) for path in found]
+    relative = [path.relative_to(root) for path in paths]
     stems = Counter(path.with_suffix("") for path in relative)
     names = [(path if stems[path.with_suffix("")] > 1 else path.with_suffix("")).as_posix() for path in relative]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -189,15 +179,15 @@ def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> lis
         raise TagsegError(f"two images would both be written as {twice[0]}: rename one or predict them separately")
     targets = (_target(output, folder, name) for folder in _FOLDERS for name in names)
     there = {target.resolve(): target for target in targets if target.exists()}
-    inputs = {path.resolve() for path in found} if there else set()
+    inputs = {path.resolve() for path in paths} if there else set()
     overwritten = [str(target) for path, target in there.items() if path in inputs]
     if overwritten:
         raise TagsegError(f"{overwritten[0]} is an input and would be overwritten: choose another output folder")
-    return list(zip(found.values(), names, strict=True))
+    return list(zip(paths.values(), names, strict=True))
 
 
 def _images_in(folder: Path, output: Path) -> list[Path]:
-    """A folder's images, without what an earlier run has written below it."""
+    """The images of a folder, except outputs of an earlier run below it."""
     here = folder.resolve()
     own = [(output / name).resolve() for name in _FOLDERS]
     inside = [path.relative_to(here) for path in own if path != here and path.is_relative_to(here)]

@@ -1,1 +1,1 @@
-"""Model: ViT encoder with mask token and auxiliary layer, heads, the whole network, its teacher (METHOD §1)."""
+"""Encoder families, encoder, heads, network, teacher and weight files (section 1 of docs/method.md)."""

@@ -6,51 +6,23 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
-from tagseg.config import NetworkConfig
 from tagseg.errors import TagsegError, list_some
-
-if TYPE_CHECKING:
-    from tagseg.model.network import Network
+from tagseg.model.config import NetworkConfig
+from tagseg.model.network import Network
 
 FORMAT = "tagseg-network-1"
 NAMES = ("best.safetensors", "last.safetensors")
 """What a run folder's network is called, the preferred one first."""
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read tensors from a ``.safetensors`` file or a PyTorch checkpoint, without executing anything it holds.
-
-    A PyTorch checkpoint may wrap its tensors in ``model``, ``state_dict`` or ``student``.
-
-    Raises:
-        TagsegError: missing, unreadable, or not made of tensors.
-    """
-    if not path.is_file():
-        raise TagsegError(f"{path}: no such file, expected weights (.safetensors or .pth)")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # safetensors and pickle raise many kinds
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise TagsegError(f"{path}: not a readable weights file ({reason}), expected .safetensors or .pth") from error
-    for key in ("model", "state_dict", "student"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
-        raise TagsegError(f"{path}: holds no named tensors, expected a state dict")
-    return {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
-
-
 def save_network(network: Network, path: Path | str, about: dict[str, object] | None = None) -> None:
-    """Write a network so that an interrupted or failed write leaves the previous file as it was.
+    """Write a network atomically: an interrupted or failed write leaves the previous file as it was.
 
     Args:
         network: what to save.
@@ -64,7 +36,7 @@ def save_network(network: Network, path: Path | str, about: dict[str, object] | 
     config = dataclasses.replace(network.config, weights="none")  # the file itself has the weights
     metadata = {
         "format": FORMAT,
-        "network": json.dumps(dataclasses.asdict(config)),
+        "network": json.dumps(dataclasses.asdict(config) | {"pool": network.pool}),
         "classes": json.dumps(network.classes),
         "about": json.dumps(about or {}),
     }
@@ -96,10 +68,16 @@ def find_network(path: Path | str) -> Path:
     raise TagsegError(f"{path}: {what}, expected a run folder with {' or '.join(NAMES)}, or a .safetensors file")
 
 
-def read_about(path: Path | str) -> dict[str, object]:
+def read_about(path: Path | str) -> dict[str, Any]:
     """The facts saved beside a network."""
     with safe_open(find_network(path), framework="pt") as file:
         return json.loads((file.metadata() or {}).get("about", "{}"))
+
+
+def trained_maps(path: Path | str) -> list[str]:
+    """The maps that a saved network was trained for: ``segmentation``, ``cam``, ``aux_cam``; by default all."""
+    maps: list[str] = read_about(path).get("maps", ["segmentation", "cam", "aux_cam"])
+    return maps
 
 
 def load_network(path: Path | str, device: torch.device | str = "cpu") -> Network:
@@ -115,8 +93,6 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> Networ
     Raises:
         TagsegError: missing, damaged, or not a file of ours.
     """
-    from tagseg.model.network import Network
-
     path = find_network(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -131,7 +107,9 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> Networ
         )
     values = json.loads(metadata["network"])
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    network = Network(NetworkConfig(**values), tuple(json.loads(metadata["classes"])))
+    values.pop("decoder_start", None)  # 0.1.0 kept how the decoder began
+    pool = values.pop("pool", 0.0)
+    network = Network(NetworkConfig(**values), tuple(json.loads(metadata["classes"])), pool)
     wrong = network.load_state_dict(tensors, strict=False)
     if wrong.missing_keys or wrong.unexpected_keys:
         raise TagsegError(f"{path}: weights do not fit ({list_some(wrong.missing_keys + wrong.unexpected_keys)})")

@@ -1,11 +1,45 @@
-"""Heads (METHOD §1): the LargeFOV decoder and the projector of the self-distillation."""
+"""Heads (section 1 of docs/method.md): cross-attention, LargeFOV decoder, projector, pooling."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
+from timm.layers import Mlp
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class CrossAttentionBlock(nn.Module):
+    """The class token attends to the patches.
+
+    Query: LayerNorm of the class token. Keys and values: the same LayerNorm of the patch tokens, without the class
+    token itself. Residual; then LayerNorm and MLP ×4, residual.
+    """
+
+    def __init__(self, width: int, heads: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, eps=eps)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
+        self.mlp = Mlp(width, hidden_features=4 * width)
+
+    def forward(self, token: Float[Tensor, "B 1 D"], patches: Float[Tensor, "B N D"]) -> Float[Tensor, "B 1 D"]:
+        """Return the updated class token."""
+        normed = self.norm1(patches)
+
+        def split(x: Tensor) -> Tensor:
+            # (B, n, D) → (B, heads, n, D/heads)
+            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        attended = F.scaled_dot_product_attention(
+            split(self.query(self.norm1(token))), split(self.key(normed)), split(self.value(normed))
+        )
+        token = token + self.out(attended.transpose(1, 2).flatten(2))
+        return token + self.mlp(self.norm2(token))
 
 
 class LargeFOV(nn.Sequential):
@@ -18,24 +52,19 @@ class LargeFOV(nn.Sequential):
         classes: C.
         hidden: channels between.
         dilation: of the 3×3 convolutions.
-        start: factor of the last layer's initial weights. With the paper's, 1, the first logits have a standard
-            deviation of about 4 (C = 21), which a short training has to unlearn; 0 starts from equal scores.
     """
 
-    def __init__(self, width: int, classes: int, hidden: int, dilation: int, start: float = 1.0) -> None:
-        last = nn.Conv2d(hidden, classes, 1, bias=False)
+    def __init__(self, width: int, classes: int, hidden: int, dilation: int) -> None:
         super().__init__(
             nn.Conv2d(width, hidden, 3, padding=dilation, dilation=dilation, bias=False),
             nn.ReLU(),
             nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation, bias=False),
             nn.ReLU(),
-            last,
+            nn.Conv2d(hidden, classes, 1, bias=False),
         )
         for layer in self:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        with torch.no_grad():
-            last.weight.mul_(start)
 
 
 class Prototypes(nn.Module):
@@ -73,3 +102,10 @@ class Projector(nn.Module):
     def embed(self, tokens: Float[Tensor, "*n D"]) -> Float[Tensor, "*n E"]:
         """Unit vectors before the prototypes. Those are linear: the mean projection is the projection of the mean."""
         return F.normalize(self.mlp(tokens), dim=-1)
+
+
+def pooled(features: Float[Tensor, "B D h w"], share: float = 0.0) -> Float[Tensor, "B D"]:
+    """Global max pooling, or the mean of the highest ``share`` of each channel's values (not in the paper)."""
+    values = features.flatten(2)
+    count = max(1, round(share * values.shape[2]))
+    return values.amax(dim=2) if count == 1 else values.topk(count, dim=2, sorted=False).values.mean(dim=2)

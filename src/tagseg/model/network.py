@@ -1,7 +1,9 @@
-"""The whole network (METHOD §1): encoder, two classifiers, decoder, projector; one typed output."""
+"""The whole network (section 1 of docs/method.md): encoder, two classifiers, decoder, projector; one typed output."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -9,15 +11,16 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagseg.config import NetworkConfig
+from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder, Features
-from tagseg.model.heads import LargeFOV, Projector
+from tagseg.model.heads import LargeFOV, Projector, pooled
 from tagseg.model.pretrained import create_vit
+from tagseg.model.vit_parts import parts_of
 
 
 @dataclass
 class NetworkOutput:
-    """Everything the network says of B images.
+    """The outputs of the network for B images.
 
     Attributes:
         logits: (B, K) of the final classifier after global max pooling.
@@ -42,22 +45,22 @@ class Network(nn.Module):
     Args:
         config: encoder and head sizes.
         classes: names of the K foreground classes.
+        pool: share of the patches that tag logits are pooled over; 0: global max pooling, as in the paper.
 
     Raises:
         TagsegError: the encoder cannot be created.
     """
 
-    def __init__(self, config: NetworkConfig, classes: tuple[str, ...]) -> None:
+    def __init__(self, config: NetworkConfig, classes: tuple[str, ...], pool: float = 0.0) -> None:
         super().__init__()
         self.config = config
         self.classes = tuple(classes)
-        self.encoder = Encoder(create_vit(config), config)
+        self.pool = pool
+        self.encoder = Encoder(parts_of(create_vit(config), config.encoder), config)
         width, foreground = self.encoder.width, len(classes)
         self.classifier = nn.Conv2d(width, foreground, 1, bias=False)
         self.aux_classifier = nn.Conv2d(width, foreground, 1, bias=False)
-        self.decoder = LargeFOV(
-            width, foreground + 1, config.decoder_width, config.decoder_dilation, config.decoder_start
-        )
+        self.decoder = LargeFOV(width, foreground + 1, config.decoder_width, config.decoder_dilation)
         self.projector = Projector(width, config.projector_width, config.projector_bottleneck, config.prototypes)
 
     @property
@@ -66,22 +69,21 @@ class Network(nn.Module):
         return self.encoder.patch_size
 
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Bool[Tensor, "B h w"] | None = None) -> NetworkOutput:
-        """Run everything but the projector on normalised images; True in ``mask`` hides a patch."""
+        """Run everything but the projector on normalised images; ``mask``: True masks a patch."""
         features = self.encoder(images, mask)
         cam, aux_cam = self.cams_of(features)
         logits, aux_logits = self.classify(features)
         return NetworkOutput(logits, aux_logits, self.decoder(features.patches), cam, aux_cam, features)
 
     def classify(self, features: Features) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
-        """Tag logits of the final and of the auxiliary map: global **max** pooling, then the 1×1 classifier.
-
-        With ``network.pool`` above 0, the mean of that share of a channel's values, the highest (not in the paper).
-        """
-        pool = self.config.pool
-        return _logits(features.patches, self.classifier, pool), _logits(features.auxiliary, self.aux_classifier, pool)
+        """Tag logits of the final and of the auxiliary map: global **max** pooling, then the 1×1 classifier."""
+        return (
+            F.linear(pooled(features.patches, self.pool), self.classifier.weight.flatten(1)),
+            F.linear(pooled(features.auxiliary, self.pool), self.aux_classifier.weight.flatten(1)),
+        )
 
     def cams_of(self, features: Features) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B K h w"]]:
-        """Final and auxiliary class activation maps (METHOD §2), not normalised."""
+        """Final and auxiliary class activation maps (section 2), not normalised."""
         return F.relu(self.classifier(features.patches)), F.relu(self.aux_classifier(features.auxiliary))
 
     def cams(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B K h w"]]:
@@ -97,18 +99,21 @@ class Network(nn.Module):
         return self.projector(tokens)
 
     def normalise(self, images: Shaped[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Images of 0 to 255, 8-bit or float, as the network expects them: float32, its mean and deviation applied."""
-        mean = torch.tensor(self.config.mean, device=images.device).view(3, 1, 1)
-        std = torch.tensor(self.config.std, device=images.device).view(3, 1, 1)
-        return (images.float() / 255 - mean) / std
+        """Images of 0 to 255, 8-bit or float: scaled to [0, 1], mean subtracted, divided by the deviation."""
+        dtype = torch.promote_types(torch.float32, self.classifier.weight.dtype)
+        mean, std = (
+            torch.tensor(values, device=images.device, dtype=dtype).view(3, 1, 1)
+            for values in (self.config.mean, self.config.std)
+        )
+        return (images.to(dtype) / 255 - mean) / std
 
 
-def pooled(features: Float[Tensor, "B D h w"], share: float) -> Float[Tensor, "B D"]:
-    """The maximum of each channel, or the mean of the highest ``share`` of its values."""
-    values = features.flatten(2)
-    count = max(1, round(share * values.shape[2]))
-    return values.amax(dim=2) if count == 1 else values.topk(count, dim=2, sorted=False).values.mean(dim=2)
-
-
-def _logits(features: Float[Tensor, "B D h w"], classifier: nn.Conv2d, share: float) -> Float[Tensor, "B K"]:
-    return F.linear(pooled(features, share), classifier.weight.flatten(1))
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside (no drop path); afterwards the mode is what it was."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)

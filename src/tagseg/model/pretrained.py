@@ -6,23 +6,23 @@ import difflib
 from pathlib import Path
 
 import timm
-from timm.layers import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
-from torch import Tensor
+from torch import Tensor, nn
 
-from tagseg.config import NetworkConfig
 from tagseg.errors import TagsegError, list_some
-from tagseg.model.checkpoint import read_weights
+from tagseg.model.config import NetworkConfig
+from tagseg.model.vit_parts import check_family
+from tagseg.model.weights import read_weights
 
 
-def create_vit(config: NetworkConfig) -> VisionTransformer:
+def create_vit(config: NetworkConfig) -> nn.Module:
     """Create the encoder that ``config`` names.
 
     Raises:
-        TagsegError: unknown name, not a plain ViT, bad options, weights that cannot be had or do not fit.
+        TagsegError: unknown name, no known family, bad options, weights that cannot be had or do not fit.
     """
     try:
-        vit = timm.create_model(
+        vit: nn.Module = timm.create_model(
             config.encoder,
             pretrained=config.weights == "hub",
             num_classes=0,
@@ -30,11 +30,7 @@ def create_vit(config: NetworkConfig) -> VisionTransformer:
         )
     except Exception as error:
         raise _explain(config, error) from error
-    if not isinstance(vit, VisionTransformer) or not isinstance(vit.patch_embed, PatchEmbed):
-        raise TagsegError(
-            f"network.encoder {config.encoder!r} is a {type(vit).__name__}, expected a plain ViT of timm "
-            "(VisionTransformer without a convolutional stem): try deit_small_patch16_224 or vit_base_patch16_224"
-        )
+    check_family(vit, config.encoder)
     if config.weights not in ("hub", "none"):
         _load_file(vit, Path(config.weights))
     return vit
@@ -54,8 +50,10 @@ def _explain(config: NetworkConfig, error: Exception) -> TagsegError:
     )
 
 
-def _load_file(vit: VisionTransformer, path: Path) -> None:
-    weights: dict[str, Tensor] = checkpoint_filter_fn(read_weights(path), vit)
+def _load_file(vit: nn.Module, path: Path) -> None:
+    weights: dict[str, Tensor] = read_weights(path)
+    if isinstance(vit, VisionTransformer):
+        weights = checkpoint_filter_fn(weights, vit)
     own = vit.state_dict()
     head = {name for name in weights if name.startswith(("head", "fc_norm", "attn_pool")) and name not in own}
     missing = [name for name in own if name not in weights]

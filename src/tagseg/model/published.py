@@ -1,4 +1,4 @@
-"""Checkpoints under the published names ↔ ours, read without executing anything they hold."""
+"""Checkpoints of the published implementation: its parameter names ↔ ours. Nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tagseg.config import NetworkConfig
 from tagseg.errors import TagsegError, list_some
-from tagseg.model.checkpoint import read_weights
+from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
+from tagseg.model.weights import read_weights
 
 logger = logging.getLogger("tagseg")
 

@@ -1,4 +1,4 @@
-"""Teacher (METHOD §1): the same network without gradient, an exponential moving average of the student."""
+"""Teacher (section 1 of docs/method.md): an exponential moving average of the student."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tagseg.model.network import Network
 
 
 def make_teacher(student: Network) -> Network:
-    """A copy of the student that takes no gradient and no stochastic depth."""
+    """A copy of the student that takes no gradient and no drop path."""
     return copy.deepcopy(student).requires_grad_(False).eval()
 
 

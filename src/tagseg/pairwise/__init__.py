@@ -1,1 +1,1 @@
-"""Pairwise: the Gaussian filter over position and colour and the dense energy that stands on it (METHOD §7)."""
+"""The Gaussian filter over position and colour, exact or on a lattice, and the dense CRF, in plain form."""

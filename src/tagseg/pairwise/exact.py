@@ -1,10 +1,9 @@
-"""The exact Gaussian sum Σ_j exp(−½‖f_i − f_j‖²) v_j: blocked matrix products, or one fused kernel on a GPU."""
+"""The exact Gaussian sum Σ_j exp(−½‖f_i − f_j‖²) v_j in blocked matrix products."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 
 import torch
 from jaxtyping import Float
@@ -41,17 +40,12 @@ def check_size(points: int, device: str) -> None:
 def exact_filter(points: Float[Tensor, "B N F"], values: Float[Tensor, "B N M"]) -> Float[Tensor, "B N M"]:
     """Σ_j exp(−½‖f_i − f_j‖²) v_j for every i, the point itself included; float32, no approximation.
 
-    Cost N² · (F + M), memory linear in N. On a GPU with Triton one fused kernel; elsewhere blocks, where the kernel's
-    symmetry lets each pair of blocks be evaluated once and used twice.
+    Cost N² · (F + M), memory linear in N. The kernel is symmetric: each pair of blocks is evaluated once, used twice.
 
     Raises:
         TagsegError: too many points for a CPU.
     """
     check_size(points.shape[1], points.device.type)
-    if points.is_cuda and find_spec("triton") is not None:
-        from tagseg.pairwise.exact_triton import gaussian_sum
-
-        return gaussian_sum(points.float().contiguous(), values.float().contiguous())
     # −½‖a − b‖² = a·b − ½‖a‖² − ½‖b‖²: one matrix product, with both norms as extra columns. Exponents are differences
     # of large numbers here.
     points = points.float() - points.float().mean(dim=1, keepdim=True)

@@ -2,7 +2,7 @@
 
 Points are spread over the corners of the simplex they lie in (splat), the corners' values are blurred along each of the
 lattice's directions, and read back (slice). This file is the plain form, in tensor operations on any device;
-``lattice_cpu`` is the same in compiled loops.
+``tagseg.fast.lattice`` is the same in compiled loops.
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from tagseg.errors import TagsegError
+
+
+def pixel_features(image: Float[Tensor, "B 3 H W"], sigma_xy: float, sigma_rgb: float) -> Float[Tensor, "B N 5"]:
+    """Position over ``sigma_xy`` and colour over ``sigma_rgb`` of each pixel; colours in 0 to 255, N = H·W."""
+    h, w = image.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    position = torch.stack([x, y]).to(image).flatten(1).T / sigma_xy
+    colour = image.flatten(2).transpose(1, 2) / sigma_rgb
+    return torch.cat([position.expand(len(image), -1, -1), colour], dim=2)
 
 
 def elevation(features: int) -> Float[Tensor, "V F"]:
@@ -48,7 +57,7 @@ def mass(features: int) -> float:
 
 @dataclass(frozen=True)
 class Packing:
-    """One integer for the position of a corner, such that the neighbours' integers lie at constant distances.
+    """One integer for the position of a corner, such that neighbours' integers differ by constants.
 
     Attributes:
         low: (F,) lowest coordinate that can occur, neighbours included.
@@ -95,7 +104,7 @@ class Lattice:
 
     Attributes:
         vertices: int64 (B·N, V) the corners of each point's simplex, 0 to M-1.
-        weights: float32 (B·N, V) barycentric coordinates of the point; they sum to 1.
+        weights: (B·N, V) float32, or float64 for such points: barycentric coordinates of the point; they sum to 1.
         neighbours: int64 (V, M, 2) each corner's two neighbours in each direction; M where there is none.
     """
 
@@ -125,12 +134,12 @@ class Lattice:
         unique, vertices = keys.unique(return_inverse=True)
         offsets = torch.tensor([packing.offset(v) for v in range(features + 1)], device=points.device)
         neighbours = torch.stack([_find(unique, unique + s * offsets[:, None]) for s in (1, -1)], dim=2)
-        return cls(vertices, weights.float(), neighbours)
+        return cls(vertices, weights.to(points.dtype), neighbours)
 
     def filter(self, values: Float[Tensor, "B N M"]) -> Float[Tensor, "B N M"]:
         """Splat, blur, slice; at the published scale (times ``mass`` for an estimate of the sum)."""
         features, corners = self.vertices.shape[1] - 1, self.neighbours.shape[1]
-        flat = values.flatten(0, 1).float()
+        flat = values.flatten(0, 1).to(self.weights.dtype)
         table = flat.new_zeros(corners + 1, flat.shape[1])  # the last row stands for corners that do not exist
         for r in range(features + 1):
             table.index_add_(0, self.vertices[:, r], self.weights[:, r, None] * flat)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tagseg.config import CrfConfig
+from tagseg.pairwise.config import CrfConfig
 from tagseg.pairwise.spatial import normaliser
 
 LEAST = 1e-10

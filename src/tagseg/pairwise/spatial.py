@@ -39,7 +39,7 @@ def axis_kernel(side: int, sigma: float) -> Float[Tensor, "side side"]:
 
 @lru_cache(maxsize=16)
 def _kernel_on(side: int, sigma: float, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "side side"]:
-    """``axis_kernel`` where it is needed: every iteration needs it again."""
+    """``axis_kernel`` on a device; cached, as every iteration needs it."""
     return axis_kernel(side, sigma).to(device, dtype)
 
 

@@ -1,1 +1,1 @@
-"""Report: pictures of what a training did to an image."""
+"""Pictures of the steps of the method, and training curves."""

@@ -1,4 +1,4 @@
-"""Curves of a training: each loss and score over the steps."""
+"""Training curves: losses and scores over the steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tagseg.errors import TagsegError
-from tagseg.inference.export import replacing
+from tagseg.files import replacing
 
 _LOSSES = ("classification", "affinity", "segmentation", "energy")
 _MAPS = ("segmentation", "cam", "aux_cam")
@@ -21,16 +21,16 @@ PANELS: dict[str, tuple[str, ...]] = {
     ),
     "mIoU": tuple(f"val/{who}/{what}" for who in ("student", "teacher") for what in _MAPS),
 }
-"""What a training's log is drawn as: ln P in the middle panel means that the distillation teaches nothing."""
+"""Panels of a training. An entropy of ln P in the middle panel means a uniform target, which teaches nothing."""
 
 
 def series_of(
     records: Sequence[Mapping[str, float | int | None]], x: str
 ) -> dict[str, list[tuple[float | int, float | int]]]:
-    """Points (x, y) of every quantity in log records, sorted by x; what is absent or not finite is left out.
+    """Points (x, y) of each quantity in the log records, sorted by x, without absent or non-finite values.
 
     Args:
-        records: one mapping for each log line; a line need not have every quantity.
+        records: one mapping for each log line; quantities may be absent.
         x: name of the quantity on the horizontal axis.
     """
     series: dict[str, list[tuple[float | int, float | int]]] = {}
@@ -49,18 +49,18 @@ def training_curves(
     x: str = "step",
     panels: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Draw line plots, several panels side by side, to a PNG.
+    """Draw line plots in several panels to a PNG.
 
     Args:
-        records: log lines, e.g. the rows of a metrics file with numbers as floats; ``None`` or nan: nothing logged.
+        records: log lines, e.g. rows of a metrics file as floats; ``None`` or nan: not logged.
         path: of the PNG.
         x: the quantity on the horizontal axis, one of the records' keys.
-        panels: title → names of the quantities in it; default: one panel for each first part of the names up to ``/``.
+        panels: title → names of its quantities; default: one panel for each prefix of the names up to ``/``.
 
     Raises:
         TagsegError: nothing to draw, or the file cannot be written.
     """
-    from matplotlib.figure import Figure  # here: it takes a second, and a report may have no curves
+    from matplotlib.figure import Figure  # imported here, as it takes a second
     from matplotlib.ticker import MaxNLocator
 
     series = series_of(records, x)

@@ -1,4 +1,4 @@
-"""What the method makes of one image, step by step: a row of the grid picture."""
+"""The steps of the method on one image: a row of the grid picture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tagseg.config import Config
 from tagseg.data.dataset import Sample
 from tagseg.data.images import read_image
 from tagseg.data.seeds import seed_of
+from tagseg.fast.cam import class_cams
+from tagseg.fast.pseudo_labels import pseudo_label
+from tagseg.fsr.masking import block_mask, block_noise
+from tagseg.fsr.partition import UNCERTAIN, partition, present_activation
 from tagseg.inference.segment import label_map, scale_logits, to_input
 from tagseg.model.network import Network
-from tagseg.pseudo.cam import multi_scale_cam
-from tagseg.pseudo.labels import refined_label
-from tagseg.pseudo.masking import block_mask, block_noise
-from tagseg.pseudo.partition import partition, present_activation, uncertain
 from tagseg.report.pictures import GridRow
 
 
@@ -27,14 +27,14 @@ def explain(
     plain: Network | None = None,
     label: UInt8[ndarray, "H W"] | None = None,
 ) -> GridRow:
-    """CAM, partition, mask, pseudo-label and prediction of one image (METHOD §2-4, 6, 9).
+    """CAM, partition, mask, pseudo-label and prediction of one image (docs/method.md).
 
     Args:
         network: in evaluation mode.
-        sample: an image whose sides are multiples of the patch and of the mask's block; its truth is shown if there.
-        config: the training's settings.
+        sample: an image whose sides are multiples of the patch and of the mask's block.
+        config: settings of the training.
         plain: a plain classifier whose CAM is shown for comparison.
-        label: the image's pseudo-label, where it was made before the training; otherwise it is made of the CAM.
+        label: the image's pseudo-label if it was made before the training; default: made from the CAM.
     """
     pixels = read_image(sample.image)
     image = to_input(network, pixels)
@@ -42,24 +42,25 @@ def explain(
     tags = torch.zeros(1, len(network.classes), device=image.device)
     tags[0, list(sample.tags)] = 1
 
-    cams = multi_scale_cam(network, image, config.cam.scales)
-    regions = partition(cams.auxiliary, tags, unit, config.partition)
+    settings = config.fsr
+    cams = class_cams(network, image, settings.cam.scales)
+    regions = partition(cams.auxiliary, tags, unit, settings.partition)
     height, width = pixels.shape[:2]
-    blocks = (height // config.mask.block, width // config.mask.block)
+    blocks = (height // settings.mask.block, width // settings.mask.block)
     noise = block_noise([seed_of(config.run.seed)], blocks).to(image.device)
     if label is None:
-        label = refined_label(unit, cams.final, tags, config.labels)[0].to(torch.uint8).cpu().numpy()
+        label = pseudo_label(unit, cams.final, tags, settings.labels)[0].to(torch.uint8).cpu().numpy()
     grids = scale_logits(network, image, scales=(1.0,))
     plain_cam = None
     if plain is not None:
-        plain_cam = present_activation(multi_scale_cam(plain, image, config.cam.scales).final, tags)[0].cpu().numpy()
+        plain_cam = present_activation(class_cams(plain, image, settings.cam.scales).final, tags)[0].cpu().numpy()
     return GridRow(
         image=pixels,
         tags=tuple(network.classes[k] for k in sample.tags),
         plain_cam=plain_cam,
         cam=present_activation(cams.final, tags)[0].cpu().numpy(),
         regions=regions[0].cpu().numpy(),
-        masked=block_mask(noise, uncertain(regions), config.mask.ratio)[0].cpu().numpy(),
+        masked=block_mask(noise, regions == UNCERTAIN, settings.mask.ratio)[0].cpu().numpy(),
         pseudo_label=label,
         prediction=label_map(grids, (height, width)),
         truth=None if sample.mask is None else sample.mask(),

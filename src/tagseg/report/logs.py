@@ -1,4 +1,4 @@
-"""The logged losses and scores of a run, read back from its CSV files."""
+"""Reading the logged losses and scores of a run from its CSV files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tagseg.errors import TagsegError
 
 
 def read_logs(run: Path) -> list[dict[str, float]]:
-    """One record a logged step, by step; a resumed run's parts are joined.
+    """One record for each logged step, sorted; the parts of a resumed run are merged.
 
     Args:
         run: a run folder with ``logs/part_*/metrics.csv``.
 
     Raises:
-        TagsegError: no log there.
+        TagsegError: there is no log.
     """
     files = sorted(run.glob("logs/part_*/metrics.csv"), key=lambda path: int(path.parent.name.removeprefix("part_")))
     if not files:

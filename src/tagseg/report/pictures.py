@@ -1,4 +1,4 @@
-"""Pictures of what the method did to an image: one row per image, one column per step."""
+"""The grid picture: one row for each image, one column for each step of the method."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tagseg.data.dataset import IGNORE
 from tagseg.data.palette import colour, label_names
+from tagseg.fsr.partition import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, UNCERTAIN
 from tagseg.inference.export import blend, draw_legend, stack
-from tagseg.pseudo.partition import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, UNCERTAIN
 
 Colour = tuple[int, int, int]
 
@@ -22,7 +22,7 @@ REGIONS: dict[int, tuple[str, Colour]] = {
     UNCERTAIN: ("uncertain", (246, 190, 60)),
     CERTAIN_FOREGROUND: ("certain foreground", (196, 50, 60)),
 }
-"""Name and colour of each region of METHOD §3."""
+"""Name and colour of each region of section 3 of docs/method.md."""
 
 _HEAT = np.array([(24, 15, 62), (101, 21, 110), (187, 55, 84), (243, 120, 25), (252, 255, 164)], np.float32)
 _GAP, _INK, _PALE = 8, (25, 25, 25), (240, 240, 240)
@@ -30,18 +30,18 @@ _GAP, _INK, _PALE = 8, (25, 25, 25), (240, 240, 240)
 
 @dataclass(frozen=True)
 class GridRow:
-    """One image and what became of it. All maps have the image's size; what is ``None`` is left out.
+    """One image and the results of the steps. All maps have the image's size; ``None`` is left out.
 
     Attributes:
         image: RGB.
         tags: names of the classes in it.
-        plain_cam: the same as ``cam``, of a plain classifier, for comparison.
-        cam: highest CAM value among the present classes, 0 to 1.
-        regions: METHOD §3: 0 certain background, 1 uncertain, 2 certain foreground.
-        masked: patches or blocks hidden from the student (True = masked), at any grid that spans the image.
+        plain_cam: like ``cam``, of a plain classifier, for comparison.
+        cam: maximum of the CAM over the present classes, 0 to 1.
+        regions: section 3 of docs/method.md: 0 certain background, 1 uncertain, 2 certain foreground.
+        masked: masked patches or blocks (True), on any grid over the image.
         pseudo_label: 0 background, k+1 class k, 255 ignored.
-        prediction: labels likewise.
-        truth: labels likewise.
+        prediction: labels, like ``pseudo_label``.
+        truth: ground truth, like ``pseudo_label``.
     """
 
     image: UInt8[ndarray, "H W 3"]
@@ -56,7 +56,7 @@ class GridRow:
 
 
 def draw_heat(image: UInt8[ndarray, "H W 3"], cam: Float[ndarray, "H W"]) -> UInt8[ndarray, "H W 3"]:
-    """A CAM (0 to 1) from dark violet to pale yellow over the grey image; the higher, the more opaque."""
+    """A CAM (0 to 1) from dark violet to pale yellow over the grey image; higher values are more opaque."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     position = cam.clip(0, 1) * (len(_HEAT) - 1)
     heat = np.stack([np.interp(position, np.arange(len(_HEAT)), channel) for channel in _HEAT.T], axis=-1)
@@ -65,7 +65,7 @@ def draw_heat(image: UInt8[ndarray, "H W 3"], cam: Float[ndarray, "H W"]) -> UIn
 
 
 def draw_regions(image: UInt8[ndarray, "H W 3"], regions: UInt8[ndarray, "H W"]) -> UInt8[ndarray, "H W 3"]:
-    """Certain background, uncertain and certain foreground in their colours over the grey image."""
+    """The three regions in their colours over the grey image."""
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     colours = np.array([REGIONS[region][1] for region in sorted(REGIONS)], np.float32)[regions]
     return (0.4 * grey + 0.6 * colours).round().astype(np.uint8)
@@ -99,16 +99,16 @@ COLUMNS: dict[str, tuple[str, Callable[[ndarray, ndarray], ndarray]]] = {
     "prediction": ("prediction", draw_labels),
     "truth": ("truth", draw_labels),
 }
-"""Field of ``GridRow`` → heading of its column and how the image and that field are drawn; tags follow the image."""
+"""Field of ``GridRow`` → heading of its column, and the function that draws it; tags are drawn after the image."""
 
 
 def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 192) -> Image.Image:
-    """Rows of images, columns: image, tags, CAM, regions, masked view, pseudo-label, prediction, truth; and a legend.
+    """A row for each image, with the columns of ``COLUMNS``, and a legend.
 
     Args:
-        rows: at least one. A column for which no row has anything is left out.
+        rows: at least one. Columns that are ``None`` in all rows are left out.
         classes: names of the K foreground classes.
-        cell: side of the square that each picture is fitted into, in pixels.
+        cell: side of the square of each picture, in pixels.
     """
     fields = [field for field in COLUMNS if any(getattr(row, field) is not None for row in rows)]
     tags_width = cell * 5 // 8
@@ -136,7 +136,7 @@ def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 
 
 
 def _fit(pixels: UInt8[ndarray, "H W 3"], cell: int) -> Image.Image:
-    """Scaled so that the longer side fills the cell."""
+    """Resize to a longer side of ``cell``."""
     picture = Image.fromarray(pixels)
     scale = cell / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -146,8 +146,8 @@ def _fit(pixels: UInt8[ndarray, "H W 3"], cell: int) -> Image.Image:
 def _write_tags(
     draw: ImageDraw.ImageDraw, tags: tuple[str, ...], classes: tuple[str, ...], box: tuple[int, int, int, int]
 ) -> None:
-    """One tag a line in the middle of a box (left, top, width, height), each with its colour; the last may say how
-    many more there are.
+    """Write the tags with their colours, one in a line, into a box (left, top, width, height); those that do not fit
+    are counted in the last line.
     """
     left, top, width, height = box
     size = max(10, height // 14)
@@ -169,10 +169,10 @@ def _write_tags(
 
 
 def _legend(rows: Sequence[GridRow], classes: tuple[str, ...]) -> list[tuple[str, Colour]]:
-    """The regions, if shown, and the labels that occur."""
+    """Entries of the regions, if there are any, and of the labels that occur."""
     entries = [REGIONS[region] for region in sorted(REGIONS)] if any(r.regions is not None for r in rows) else []
     maps = [m for r in rows for m in (r.pseudo_label, r.prediction, r.truth) if m is not None]
-    found = sorted({int(label) for labels in maps for label in np.unique(labels)})
+    present = sorted({int(label) for labels in maps for label in np.unique(labels)})
     names = label_names(classes)
-    entries += [(names[label], colour(label)) for label in found if 0 < label < len(names)]
-    return entries + ([("ignored", (255, 255, 255))] if IGNORE in found else [])
+    entries += [(names[label], colour(label)) for label in present if 0 < label < len(names)]
+    return entries + ([("ignored", (255, 255, 255))] if IGNORE in present else [])

@@ -1,1 +1,1 @@
-"""Training: losses, distillation, schedules and the Lightning module whose step reads like METHOD §5."""
+"""Training: a Lightning module of hooks around a ``Method``, the trainer, callbacks, validation."""

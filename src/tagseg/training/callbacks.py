@@ -1,4 +1,4 @@
-"""What a training shows and leaves behind: a progress bar with time left, checkpoints, networks to predict with."""
+"""Progress bar with time left, checkpoints, and the networks to predict with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from tagseg.errors import NonFiniteLoss
 from tagseg.model.checkpoint import read_about, save_network
-from tagseg.training.module import FSR
+from tagseg.training.module import TrainingModule
 
 logger = logging.getLogger("tagseg")
 
@@ -30,7 +30,7 @@ SHORT = {
 
 
 class Progress(Callback):
-    """Steps done, time left and the losses; where the output is no terminal, a line now and then."""
+    """Steps done, time left and losses; in a log, a line every 15 seconds."""
 
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
@@ -58,7 +58,7 @@ class Progress(Callback):
             self.bar.update(trainer.global_step - self.bar.n)
 
     def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
-        """Say what takes the time."""
+        """Show that scoring takes the time."""
         if self.bar is not None:
             self.bar.set_description("scoring")
             self.bar.refresh()
@@ -82,19 +82,20 @@ class Progress(Callback):
 
 
 def score_line(step: int, scores: dict[str, float]) -> str:
-    """One line of validation scores in percent, student / teacher."""
+    """One line of validation scores in percent, of every network."""
+    networks = list(dict.fromkeys(name.split("/")[1] for name in scores if name.startswith("val/")))
     parts = []
     for what, title in (("segmentation", "segmentation"), ("cam", "CAM"), ("aux_cam", "aux CAM"), ("tag_f1", "tag F1")):
-        pair = [scores.get(f"val/{who}/{what}") for who in ("student", "teacher")]
-        if None not in pair:
-            parts.append(title + " " + " / ".join(f"{100 * value:.1f}" for value in pair if value is not None))
-    return f"step {step}: " + ", ".join(parts) + " % (student / teacher; mIoU, F1)"
+        values = [scores[f"val/{name}/{what}"] for name in networks if f"val/{name}/{what}" in scores]
+        if values:
+            parts.append(title + " " + " / ".join(f"{100 * value:.1f}" for value in values))
+    return f"step {step}: " + ", ".join(parts) + f" % ({' / '.join(networks)}; mIoU, F1)"
 
 
 class ExportNetworks(Callback):
-    """Write the networks to predict with: ``last`` and ``last_teacher`` after each validation, ``best`` if it is.
+    """Write the networks to predict with: ``last``, of further networks ``last_NAME``; ``best`` where one is scored.
 
-    Best is the higher segmentation mIoU of student and teacher.
+    Best is the network and the step with the highest mIoU of the method's first scored map.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,23 +111,25 @@ class ExportNetworks(Callback):
         if trainer.is_global_zero:
             self._export(trainer, pl_module, scored=False)
 
-    def _export(self, trainer: Trainer, module: FSR, scored: bool = True) -> None:
+    def _export(self, trainer: Trainer, module: TrainingModule, scored: bool = True) -> None:
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        about: dict[str, Any] = {"step": trainer.global_step, "scores": scores, "network": "student"}
-        save_network(module.student, self.folder / "last.safetensors", about)
-        save_network(module.teacher, self.folder / "last_teacher.safetensors", about | {"network": "teacher"})
+        networks, what = module.method.networks, module.method.SCORED[0]
+        maps = list(module.method.SCORED)  # what is trained: a classifier's decoder is not
+        about: dict[str, Any] = {"step": trainer.global_step, "scores": scores, "maps": maps}
+        for index, (name, network) in enumerate(networks.items()):
+            path = self.folder / (f"last_{name}.safetensors" if index else "last.safetensors")
+            save_network(network, path, about | {"network": name})
         if not scored or not scores:
             return
-        name = max(("student", "teacher"), key=lambda who: scores[f"val/{who}/segmentation"])
-        best = scores[f"val/{name}/segmentation"]
+        name = max(networks, key=lambda one: scores[f"val/{one}/{what}"])
+        best = scores[f"val/{name}/{what}"]
         path = self.folder / "best.safetensors"
-        if not path.exists() or best > float(read_about(path).get("best", -1.0)):  # type: ignore[arg-type]
-            network = module.student if name == "student" else module.teacher
-            save_network(network, path, about | {"network": name, "best": best})
+        if not path.exists() or best > float(read_about(path).get("best", -1.0)):
+            save_network(networks[name], path, about | {"network": name, "best": best})
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """``last.ckpt``, also when a training is interrupted; but a state that led to a broken loss replaces nothing."""
+    """``last.ckpt``, also when a training is interrupted; after a loss that is not finite, the former file is kept."""
 
     def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
         """Save what can be resumed."""
@@ -134,11 +137,11 @@ class LastCheckpoint(ModelCheckpoint):
             super().on_exception(trainer, pl_module, exception)
 
 
-def checkpoints(folder: Path, every: int, scored: bool) -> list[ModelCheckpoint]:
-    """``last.ckpt`` every so many steps and when a training is interrupted; ``best.ckpt`` by the student's mIoU."""
+def checkpoints(folder: Path, every: int, monitor: str | None) -> list[ModelCheckpoint]:
+    """``last.ckpt`` every so many steps and when a training is interrupted; ``best.ckpt`` by a score, if any."""
     common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_top_k": 1}
     last = LastCheckpoint(filename="last", every_n_train_steps=every, save_on_exception=True, **common)
-    if not scored:
+    if monitor is None:
         return [last]
-    best = ModelCheckpoint(filename="best", monitor="val/student/segmentation", mode="max", **common)
+    best = ModelCheckpoint(filename="best", monitor=monitor, mode="max", **common)
     return [last, best]

@@ -22,7 +22,7 @@ logger = logging.getLogger("tagseg")
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training leaves.
+    """The result of a training.
 
     Attributes:
         folder: the run: ``config.yaml``, ``last.ckpt``, ``best.ckpt``, ``logs``.
@@ -58,16 +58,16 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
         raise TagsegError(
             f"{folder} already holds a training: resume it with --resume {folder}, or choose another --run.output"
         )
-    training = sources.load(config.data, config.data.train_split, masks=config.labels.source == "masks")
-    if config.labels.source == "masks":
+    training = sources.load(config.data, config.data.train_split, masks=config.beyond.labels == "masks")
+    if config.beyond.labels == "masks":
         _check_masks(training)
     scored = _scored_images(config, training)
-    _say_what_is_trained(config, training, scored)
+    _log_what_is_trained(config, training, scored)
     save_config(config, folder)
 
-    # Importing these takes seconds; wrong data are told before.
+    # Importing these takes seconds; errors in the data are reported before.
     from tagseg.model.checkpoint import find_network
-    from tagseg.training.fit import fit
+    from tagseg.training.trainer import fit
 
     trainer = fit(config, training, scored, checkpoint, callbacks)
     scores = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
@@ -75,7 +75,7 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
 
 
 def _scored_images(config: Config, training: TaggedImages) -> TaggedImages | None:
-    """The validation images that have masks, ``None`` where there are none."""
+    """The validation images that have masks; ``None`` if there are none."""
     if not config.data.val_split or config.run.validate_every == 0:
         return None
     try:
@@ -98,19 +98,19 @@ def _check_masks(training: TaggedImages) -> None:
     without = [sample.name for sample in training.samples if sample.mask is None]
     if without:
         raise TagsegError(
-            f"labels.source is masks, but {len(without)} of {len(training)} images of {training.source} have none "
-            f"({list_some(without)}): add their masks, or train on tags with --labels.source cam"
+            f"beyond.labels is masks, but {len(without)} of {len(training)} images of {training.source} have none "
+            f"({list_some(without)}): add their masks, or train on tags with --beyond.labels cam"
         )
 
 
-def _say_what_is_trained(config: Config, training: TaggedImages, scored: TaggedImages | None) -> None:
+def _log_what_is_trained(config: Config, training: TaggedImages, scored: TaggedImages | None) -> None:
     if not len(training):
         raise TagsegError(f"{training.source}: no images to train on, expected at least one")
     empty = sum(not sample.tags for sample in training.samples)
     background = f", {empty} without tags (all background)" if empty else ""
     logger.info(
         "training on the %s of %d images (%s; tags from %s)%s, %d classes, %s",
-        "TRUE MASKS and tags (fully supervised, to compare with)" if config.labels.source == "masks" else "tags",
+        "GROUND-TRUTH MASKS and tags (full supervision, an upper bound)" if config.beyond.labels == "masks" else "tags",
         len(training), training.source, training.tags_from, background, len(training.classes),
         f"scoring {len(scored)} images ({scored.source})" if scored else "scoring nothing",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Scores of student and teacher while training (METHOD §8): CAM, auxiliary CAM, segmentation, tag F1."""
+"""Scores while training (section 8 of docs/method.md): CAM, auxiliary CAM, segmentation and tag F1."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, Metric
 
-from tagseg.config import CamConfig
-from tagseg.data.loaders import ScoreBatch
-from tagseg.inference.metrics import SegmentationResult, SegmentationScore, tag_f1
-from tagseg.model.network import Network
-from tagseg.pseudo.cam import evaluating, multi_scale_cam
-from tagseg.pseudo.labels import cam_to_score
-
-NETWORKS = ("student", "teacher")
-MAPS = ("segmentation", "cam", "aux_cam")
+from tagseg.data.batch import ScoreBatch
+from tagseg.fsr.cam import CamClasses
+from tagseg.fsr.config import CamConfig
+from tagseg.fsr.pseudo_labels import cam_to_score
+from tagseg.fsr.step import Ops
+from tagseg.metrics.segmentation import SegmentationResult, SegmentationScore
+from tagseg.metrics.tags import tag_f1
+from tagseg.model.network import Network, evaluating
 
 
 class Confusion(Metric):
@@ -38,7 +37,7 @@ class Confusion(Metric):
         self.matrix += score.matrix
 
     def compute(self) -> Tensor:
-        """Everything counted; torchmetrics does not let a frozen result through."""
+        """The confusion matrix; torchmetrics accepts no frozen dataclass as result."""
         return self.matrix
 
     def result(self) -> SegmentationResult:
@@ -49,51 +48,54 @@ class Confusion(Metric):
 
 
 class Validation(nn.Module):
-    """Accumulates the scores of both networks over one pass of the validation images.
+    """Accumulates the scores of the networks over one pass of the validation images.
 
     Images are resized to the training size; scores count at native size. CAMs are scored with the images' tags,
     the segmentation without.
 
     Args:
+        networks: their names.
+        maps: which are scored: ``segmentation``, ``cam``, ``aux_cam``.
         classes: K.
         cam: scales and background threshold.
     """
 
-    def __init__(self, classes: int, cam: CamConfig) -> None:
+    def __init__(self, networks: tuple[str, ...], maps: tuple[str, ...], classes: int, cam: CamConfig) -> None:
         super().__init__()
-        self.cam = cam
-        self.confusion = nn.ModuleDict({f"{who}/{what}": Confusion(classes + 1) for who in NETWORKS for what in MAPS})
-        self.f1 = nn.ModuleDict({who: MeanMetric() for who in NETWORKS})
+        self.maps, self.cam = maps, cam
+        self.confusion = nn.ModuleDict({f"{name}/{what}": Confusion(classes + 1) for name in networks for what in maps})
+        self.f1 = nn.ModuleDict({name: MeanMetric() for name in networks})
 
     @torch.no_grad()
-    def update(self, name: str, network: Network, images: Tensor, batch: ScoreBatch) -> None:
+    def update(self, name: str, network: Network, images: Tensor, batch: ScoreBatch, ops: Ops) -> None:
         """Score one network on a batch.
 
         Args:
-            name: ``student`` or ``teacher``.
+            name: of the network.
             network: the network.
             images: (B, 3, S, S) normalised.
             batch: their tags and masks.
+            ops: operations that compute CAMs.
         """
+        classes = ops.cam_classes(batch.tags)
         with evaluating(network):
             output = network(images)
-            cams = multi_scale_cam(network, images, self.cam.scales, batch.tags)
+            cams = ops.cams(network, images, self.cam.scales, classes)
         self._metric(self.f1[name]).update(tag_f1(output.logits, batch.tags))
         maps = {"segmentation": output.segmentation, "cam": cams.final, "aux_cam": cams.auxiliary}
         for index, mask in enumerate(batch.masks):
-            tags = batch.tags[index : index + 1]
-            for what, values in maps.items():
-                native = F.interpolate(
-                    values[index : index + 1].float(), size=mask.shape, mode="bilinear", align_corners=False
-                )
+            one = slice(index, index + 1)
+            for what in self.maps:
+                native = F.interpolate(maps[what][one].float(), size=mask.shape, mode="bilinear", align_corners=False)
                 if what == "segmentation":
                     label = native.argmax(dim=1)
                 else:
-                    label = cam_to_score(native, tags, self.cam.background_threshold)
+                    own = CamClasses(classes.index[one], classes.tags[one])
+                    label = own.class_label(cam_to_score(native, own.tags, self.cam.background_threshold))
                 self._metric(self.confusion[f"{name}/{what}"]).update(label[0], mask.to(label.device))
 
     def compute(self) -> dict[str, float]:
-        """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then anew."""
+        """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then reset."""
         results: dict[str, float] = {}
         for key, module in self.confusion.items():
             assert isinstance(module, Confusion)  # for the type checker: a ModuleDict does not say

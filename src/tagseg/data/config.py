@@ -1,0 +1,80 @@
+"""Settings of the data: where images, tags and masks are, and how views are sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from tagseg.settings import Count, Pixels, Section, Share
+
+
+@dataclass(frozen=True)
+class DataConfig(Section):
+    """Where images, image-level labels (tags) and, for scoring, ground-truth masks are."""
+
+    SECTION: ClassVar[str] = "data"
+
+    source: str = "folder"
+    """Layout of the data: ``folder``, ``voc``, ``coco``, ``scenes`` (draws its own), or one that was added to
+    ``data.sources.SOURCES``."""
+    root: str = "."
+    """The data's folder."""
+    train_split: str = "train"
+    """Training split; only its tags are read."""
+    val_split: str = "val"
+    """Validation split; the empty string scores nothing."""
+    tags: str = "auto"
+    """Where tags come from. folder: a CSV or JSON-lines file (``auto`` finds ``labels.csv``, ``tags.csv`` or their
+    ``.jsonl``). voc: ``auto``, ``xml``, ``masks``, a ``.npy`` or a CSV file. coco: ``auto``."""
+    images: str = "auto"
+    """Folder of the images, relative to the root; ``auto`` finds it."""
+    masks: str = "auto"
+    """Folder of the masks, relative to the root; ``auto`` finds it, ``none`` ignores them."""
+    classes: str | tuple[str, ...] = ()
+    """Class names, or a file with one name on each line; empty: from the data."""
+    skip_missing: bool = False
+    """Leave out images that do not exist instead of raising an error."""
+    untagged: bool = True
+    """Keep images without tags, which are all background; the published COCO lists omit them."""
+    scenes: int = 400
+    """Number of training scenes of the ``scenes`` source; there are a quarter as many for validation."""
+
+
+@dataclass(frozen=True)
+class ViewConfig(Section):
+    """How two random views of an image are sampled (section 5 of docs/method.md)."""
+
+    SECTION: ClassVar[str] = "views"
+
+    size: Pixels = 448
+    """Side of a view in pixels; a multiple of the encoder's patch size and of ``mask.block``."""
+    scale: tuple[float, float] = (0.32, 1.0)
+    """Smallest and largest share of the image's area that a random crop covers."""
+    flip: Share = 0.5
+    """Probability of a horizontal flip."""
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
+    """Strength of the colour jitter: brightness, contrast, saturation, hue."""
+    jitter_probability: Share = 0.5
+    """Probability of the colour jitter."""
+    blur_probability: Share = 0.0
+    """Probability of a Gaussian blur (the paper: changes little)."""
+    solarise_probability: Share = 0.0
+    """Probability of solarising (the paper: changes little)."""
+    local_crops: Count = 0
+    """Number of additional small crops for L_cer."""
+    local_size: Pixels = 96
+    """Side of a local crop in pixels."""
+    local_scale: tuple[float, float] = (0.05, 0.32)
+    """Smallest and largest share of the image's area that a local crop covers."""
+    draft: bool = True
+    """Decode a large JPEG at 1/2, 1/4 or 1/8 of its size where that is enough for all its views. Views then differ by
+    about a pixel of the reduced image."""
+    augment: Literal["loader", "device"] = "loader"
+    """Where views are augmented after cropping: image by image in the loader's workers, or a batch at a time on the
+    training device. The random draws are the same."""
+
+    def __post_init__(self) -> None:
+        """Check the fields and the order of the two scales."""
+        super().__post_init__()
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            self.refuse("scale", self.scale, "0 < smallest <= largest <= 1")

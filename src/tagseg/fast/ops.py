@@ -1,0 +1,42 @@
+"""The operations of a step, faster. Each equals the plain one of ``fsr.step.PLAIN`` to rounding."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+from tagseg.fast import cam, dense_losses, pseudo_labels, student_forward, teacher_forward
+from tagseg.fast.engine import Engine
+from tagseg.fast.onednn import pack_weights
+from tagseg.fast.present_classes import present_classes
+from tagseg.fsr.step import PLAIN, Ops
+from tagseg.model.network import Network
+
+
+def fast_ops(engine: Engine) -> Ops:
+    """The fast table on an engine."""
+    return dataclasses.replace(
+        PLAIN,
+        cam_classes=present_classes,
+        auxiliary_cam=partial(cam.auxiliary_cam, engine=engine),
+        cams=partial(cam.multi_scale_cam, engine=engine),
+        encode_student=partial(student_forward.encode_student, engine=engine),
+        project_teacher=partial(teacher_forward.project_teacher, engine=engine),
+        patch_label=pseudo_labels.patch_label,
+        pseudo_label=pseudo_labels.pseudo_label,
+        dense_losses=partial(dense_losses.dense_losses, engine=engine),
+    )
+
+
+FAST = fast_ops(Engine())
+"""The fast table on an engine of its own."""
+
+
+def sharing_weights(ops: Ops, student: Network, engine: Engine) -> Ops:
+    """A fast table for one step: both CAMs of it share the student's packed weights."""
+    weights = pack_weights(student.encoder.blocks, engine.cores)
+    return dataclasses.replace(
+        ops,
+        auxiliary_cam=partial(cam.auxiliary_cam, engine=engine, weights=weights),
+        cams=partial(cam.multi_scale_cam, engine=engine, weights=weights),
+    )

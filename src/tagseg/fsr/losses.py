@@ -1,0 +1,114 @@
+"""Losses of a step (section 5 of docs/method.md), except the distillation. None of them is NaN on finite input.
+
+Where a loss divides by a count of pixels or pairs, several processes divide by the count of all of them: the mean of
+their losses, and of their gradients, is then the loss of the whole batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from tagseg.data.dataset import IGNORE
+from tagseg.distributed import process_count, summed
+from tagseg.fsr.config import EnergyConfig
+from tagseg.fsr.energy import dense_energy
+
+
+@dataclass
+class StepLosses:
+    """The losses of one step.
+
+    Attributes:
+        total: weighted sum of the terms.
+        terms: each term by name, unweighted.
+        health: of the distillation: teacher entropy and KL of each cross-entropy.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    health: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, terms: dict[str, Tensor], weights: dict[str, float], health: dict[str, Tensor]) -> StepLosses:
+        """Weigh the terms and sum them."""
+        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return cls(total, terms, health)
+
+
+def classification_loss(
+    logits: Float[Tensor, "B K"], aux_logits: Float[Tensor, "B K"], tags: Float[Tensor, "B K"]
+) -> Float[Tensor, ""]:
+    """L_cls: multilabel soft margin of the final and of the auxiliary logits."""
+    # At least in float32: a log-sigmoid keeps two digits in bfloat16.
+    final, auxiliary = (values.to(torch.promote_types(values.dtype, torch.float32)) for values in (logits, aux_logits))
+    tags = tags.to(final.dtype)
+    return F.multilabel_soft_margin_loss(final, tags) + F.multilabel_soft_margin_loss(auxiliary, tags)
+
+
+def segmentation_loss(logits: Float[Tensor, "B C H W"], label: Int64[Tensor, "B H W"]) -> Float[Tensor, ""]:
+    """L_seg: half the mean cross-entropy over background pixels and half that over foreground pixels.
+
+    A batch without background (or foreground) pixels has 0 in that half. Logits are at the label's size.
+    """
+    entropy = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+    return (entropy * pixel_weights(label)).sum()
+
+
+def pixel_weights(label: Int64[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+    """Weight of each pixel in L_seg: half over the number of background or of foreground pixels, 0 where ignored."""
+    masks = label == 0, (label != 0) & (label != IGNORE)
+    counts = summed(torch.stack([mask.sum() for mask in masks])).clamp(min=1) / process_count()
+    return sum(torch.where(mask, 0.5 / count, 0.0) for mask, count in zip(masks, counts, strict=True))  # type: ignore[return-value]
+
+
+def dense_losses(
+    logits: Float[Tensor, "B C h w"],
+    label: Int64[Tensor, "B H W"],
+    image: UInt8[Tensor, "B 3 H W"],
+    energy: EnergyConfig | None,
+) -> dict[str, Tensor]:
+    """L_seg as ``segmentation`` and L_reg as ``energy``, of the decoder's logits upsampled bilinear.
+
+    Args:
+        logits: the decoder's, one vector a patch.
+        label: pseudo-labels of all classes.
+        image: the view, 0 to 255.
+        energy: settings of L_reg; ``None`` leaves it out.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = F.interpolate(logits, size=label.shape[-2:], mode="bilinear", align_corners=False)
+    losses = {"segmentation": segmentation_loss(logits, label)}
+    if energy is not None:
+        losses["energy"] = dense_energy(logits, image, label, energy)
+    return losses
+
+
+def affinity_loss(features: Float[Tensor, "B D h w"], label: Int64[Tensor, "B h w"]) -> Float[Tensor, ""]:
+    """L_aff: features of patches with the same label agree in |cosine|, those with different labels do not.
+
+    0.5 · (1 − Σ_pos |cos| / (n_pos + 1)) + 0.5 · Σ_neg |cos| / (n_neg + 1), sums over the whole batch.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
+        unit = F.normalize(features.flatten(2), dim=1)
+        cosine = (unit.transpose(1, 2) @ unit).abs()
+    same, different = affinity_pairs(label)
+    pairs = (summed(torch.stack([same.sum(), different.sum()])) + 1) / process_count()
+    positive = (cosine * same).sum() / pairs[0]
+    negative = (cosine * different).sum() / pairs[1]
+    return 0.5 * (1 - positive) + 0.5 * negative
+
+
+def affinity_pairs(label: Int64[Tensor, "B h w"]) -> tuple[Bool[Tensor, "B N N"], Bool[Tensor, "B N N"]]:
+    """Pairs of patches with equal and with different labels; pairs with an ignored patch or itself are in neither."""
+    flat = label.flatten(1)
+    known = flat != IGNORE
+    valid = known[:, :, None] & known[:, None, :]
+    valid &= ~torch.eye(flat.shape[1], dtype=torch.bool, device=label.device)
+    equal = flat[:, :, None] == flat[:, None, :]
+    return valid & equal, valid & ~equal

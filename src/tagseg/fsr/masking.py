@@ -1,0 +1,63 @@
+"""Masking (section 4 of docs/method.md): which patches of view 2 are masked for the student. True = masked."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from tagseg.fsr.config import MaskConfig
+
+
+def draw_mask(
+    seeds: Int64[Tensor, " B"],
+    uncertain: Bool[Tensor, "B H W"] | None,
+    size: tuple[int, int],
+    patch: int,
+    config: MaskConfig,
+) -> Bool[Tensor, "B h w"]:
+    """Masked patches of each image.
+
+    Args:
+        seeds: one an image, from which its random blocks are drawn.
+        uncertain: pixels of the uncertain region; ``None`` masks at random.
+        size: H and W.
+        patch: side of a patch in pixels.
+        config: side of a block and share of the blocks to mask.
+    """
+    height, width = size
+    noise = block_noise(seeds.tolist(), (height // config.block, width // config.block)).to(seeds.device)
+    return to_patches(block_mask(noise, uncertain, config.ratio), (height // patch, width // patch))
+
+
+def block_mask(
+    noise: Float[Tensor, "B gh gw"], uncertain: Bool[Tensor, "B H W"] | None, ratio: float
+) -> Bool[Tensor, "B gh gw"]:
+    """Mask ceil(ratio · blocks) blocks of each image: uncertain ones first, random ones fill up.
+
+    Args:
+        noise: U(0, 1) draws, one a block.
+        uncertain: pixels of the uncertain region, nearest-resized to the grid; ``None`` masks at random.
+        ratio: share of the blocks to mask.
+    """
+    scores = noise
+    if uncertain is not None:
+        grid = F.interpolate(uncertain.unsqueeze(1).float(), size=noise.shape[-2:], mode="nearest")
+        scores = noise + grid.squeeze(1)
+    count = math.ceil(ratio * scores[0].numel())
+    masked = torch.zeros_like(scores, dtype=torch.bool).flatten(1)
+    masked.scatter_(1, scores.flatten(1).topk(count, dim=1).indices, True)
+    return masked.view_as(scores)
+
+
+def to_patches(mask: Bool[Tensor, "B gh gw"], grid: tuple[int, int]) -> Bool[Tensor, "B h w"]:
+    """Spread a block mask over the patches: 4 × 4 patches a block at 64-pixel blocks and patches of 16."""
+    return F.interpolate(mask.unsqueeze(1).float(), size=grid, mode="nearest").squeeze(1).bool()
+
+
+def block_noise(seeds: list[int], grid: tuple[int, int]) -> Float[Tensor, "B gh gw"]:
+    """U(0, 1) draws that depend on each image's own seed alone, not on its place in a batch or on a device."""
+    return torch.stack([torch.rand(grid, generator=torch.Generator().manual_seed(seed)) for seed in seeds])

@@ -1,0 +1,148 @@
+"""Photos in memory or files → label maps; used by ``predict`` and ``evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image
+
+from tagseg.data.images import read_image
+from tagseg.errors import TagsegError
+from tagseg.fast.workspace import Workspaces
+from tagseg.inference.attempt import attempt
+from tagseg.inference.batches import Batches
+from tagseg.inference.label_maps import Labelled, Wanted, label_maps, photos_at_once
+from tagseg.inference.multi_scale import MultiScale, PhotoLogits
+from tagseg.inference.precision import Precision
+from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing, pick_device
+from tagseg.model.checkpoint import load_network, trained_maps
+from tagseg.model.network import Network
+from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
+
+
+class Predictor:
+    """A network that labels photos: ``Predictor("runs/photos")(photo).labels``.
+
+    Args:
+        model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``).
+        scales: factors of the image size for multi-scale testing.
+        mirror: test-time flip augmentation (image and horizontal flip).
+        size: side in pixels of a square that photos are resized to for the network; default: native size.
+        max_side: longest side of a photo in pixels; larger ones are downsampled for the network. 0: no limit.
+        plain: make label maps without a CRF; always on if ``crf`` is off.
+        crf: make label maps after a dense CRF.
+        crf_settings: the CRF's kernels.
+        scores: also return the score of each class at each pixel.
+        precision: ``32``, or ``bf16``: matrix products in bfloat16.
+        batch: batch size for photos of equal input size; see ``predict``.
+        read_ahead: ``label_files`` reads the next photos in the background.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
+
+    Attributes:
+        network: in evaluation mode on the device.
+        classes: names of the K foreground classes; label k+1 is ``classes[k]``.
+
+    Raises:
+        TagsegError: no such model or device, or bad settings.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Network,
+        *,
+        scales: tuple[float, ...] = SCALES,
+        mirror: bool = True,
+        size: int | None = None,
+        max_side: int | None = MAX_SIDE,
+        plain: bool = False,
+        crf: bool = False,
+        crf_settings: CrfConfig = PUBLISHED_CRF,
+        scores: bool = False,
+        precision: Precision = "32",
+        batch: int = 0,
+        read_ahead: bool = True,
+        device: str = "auto",
+    ) -> None:
+        self.multi_scale = MultiScale(scales, mirror, Sizing(size, max_side), precision)
+        self.wanted = Wanted(plain=plain or not crf, crf=crf_settings if crf else None, scores=scores)
+        self.batches = Batches(batch, read_ahead)
+        self.network = open_network(model, device)
+        self.classes = self.network.classes
+        self._workspaces = Workspaces()
+        self._unsegmented = isinstance(model, str | Path) and "segmentation" not in trained_maps(model)
+        self._model = model
+
+    def __call__(self, photo: UInt8[ndarray, "_H _W 3"] | Image.Image | str | Path) -> Labelled:
+        """Label one photo: an RGB array, a Pillow image (its EXIF rotation is not applied) or a file.
+
+        Raises:
+            TagsegError: another type or shape, or an unreadable file.
+        """
+        if isinstance(photo, str | Path):
+            pixels = read_image(Path(photo))
+        elif isinstance(photo, Image.Image):
+            pixels = np.array(photo.convert("RGB"))
+        else:
+            pixels = photo
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+            raise TagsegError(
+                f"a photo is an array of {pixels.dtype} {pixels.shape}, expected uint8 (height, width, 3) in RGB order"
+            )
+        self._check_segmentation()
+        logits = self.multi_scale.logits(self.network, [pixels])
+        return label_maps(logits, self.multi_scale.sizing, self.wanted, self._workspaces)[0]
+
+    def label_files(self, images: Sequence[Path]) -> Iterator[tuple[int, Labelled | str]]:
+        """Each file's index and its label maps, or an error message; as they are ready, not in order."""
+        self._check_segmentation()
+        at_once = photos_at_once(self.network, self.wanted)
+        waiting: dict[int, PhotoLogits] = {}
+        for index, logits in self.batches.each(
+            images,
+            lambda height, width: self.multi_scale.sizes(height, width, self.network.patch_size),
+            partial(self.multi_scale.logits, self.network),
+            next(self.network.parameters()).device,
+        ):
+            if isinstance(logits, str):
+                yield index, logits
+                continue
+            waiting[index] = logits
+            if len(waiting) == at_once:
+                yield from self._label_all(waiting, images)
+                waiting = {}
+        yield from self._label_all(waiting, images)
+
+    def _check_segmentation(self) -> None:
+        if self._unsegmented:
+            raise TagsegError(
+                f"{self._model}: its decoder was not trained, as its method trains a classifier alone: score its CAM "
+                "with tagseg evaluate RUN --what cam, or train with --method fsr"
+            )
+
+    def _label_all(self, waiting: dict[int, PhotoLogits], images: Sequence[Path]) -> list[tuple[int, Labelled | str]]:
+        """All of them at once; if that fails, one by one, so that only the photo with the error fails."""
+        if not waiting:
+            return []
+        work = partial(label_maps, list(waiting.values()), self.multi_scale.sizing, self.wanted, self._workspaces)
+        labelled = attempt(work, images[min(waiting)])
+        if not isinstance(labelled, str):
+            return list(zip(waiting, labelled, strict=True))
+        if len(waiting) == 1:
+            return [(index, labelled) for index in waiting]
+        return [self._label_all({index: logits}, images)[0] for index, logits in waiting.items()]
+
+
+def open_network(model: str | Path | Network, device: str) -> Network:
+    """The network in evaluation mode on the device.
+
+    Raises:
+        TagsegError: no such model or device.
+    """
+    place = pick_device(device)
+    network = model if isinstance(model, Network) else load_network(model, device=str(place))
+    return network.to(place).eval()

@@ -1,0 +1,101 @@
+"""FSR as a method that can be trained: student, teacher and centres around ``fsr.step``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from tagseg.beyond.decoder_start import scale_last_layer
+from tagseg.beyond.linear_probe import fit_classifiers
+from tagseg.beyond.offline_labels import ground_truth_labels, offline_labels
+from tagseg.config import Config
+from tagseg.data.batch import Batch
+from tagseg.data.dataset import TaggedImages
+from tagseg.fsr.config import CamConfig, OptimiserConfig
+from tagseg.fsr.distillation import Centres
+from tagseg.fsr.losses import StepLosses
+from tagseg.fsr.schedules import teacher_momentum
+from tagseg.fsr.step import Ops, State, training_step
+from tagseg.methods.method import Method
+from tagseg.methods.tables import Table
+from tagseg.model.network import Network
+from tagseg.model.teacher import make_teacher, update_teacher
+from tagseg.pairwise.bilateral import choose
+from tagseg.pairwise.exact import check_size
+
+
+class FSR(Method):
+    """Progressive feature self-reinforcement.
+
+    Args:
+        config: the resolved configuration.
+        classes: names of the K foreground classes.
+    """
+
+    def __init__(self, config: Config, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.config, self.settings = config, config.fsr
+        self.student = Network(config.network, classes, config.beyond.pool)
+        scale_last_layer(self.student.decoder, config.beyond.decoder_start)
+        self.teacher = make_teacher(self.student)
+        self.centres = Centres(config.network.prototypes, self.settings.distillation.centre_momentum)
+        self.table = Table(config)
+
+    @property
+    def ops(self) -> Ops:
+        """See ``Method``."""
+        return self.table.ops
+
+    @property
+    def networks(self) -> dict[str, Network]:
+        """Student and teacher."""
+        return {"student": self.student, "teacher": self.teacher}
+
+    @property
+    def cam(self) -> CamConfig:
+        """See ``Method``."""
+        return self.settings.cam
+
+    @property
+    def optimiser(self) -> OptimiserConfig:
+        """See ``Method``."""
+        return self.settings.optimiser
+
+    def train(self, mode: bool = True) -> FSR:
+        """Switch the student's drop path; the teacher never has any."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def before_first_step(
+        self, images: TaggedImages, folder: Path, device: torch.device, resumed: bool, keep: bool
+    ) -> TaggedImages:
+        """Labels that are made before the first step and fitted classifiers, where the configuration asks for them."""
+        beyond, run = self.config.beyond, self.config.run
+        if beyond.labels == "masks":
+            images = ground_truth_labels(images)
+        elif beyond.labels == "boundary":
+            images = offline_labels(self.student, images, beyond, run, folder / "labels", device, keep)
+        if beyond.fit_classifiers and not resumed:
+            fit_classifiers(self.student, images, self.config.views.size, run, device)
+            self.teacher = make_teacher(self.student)
+        return images
+
+    def on_device(self, device: torch.device) -> None:
+        """Compile; refuse at once what would fail late: an exact energy too large for a CPU."""
+        self.table.on_device([self.student, self.teacher])
+        points = (self.config.views.size // 2) ** 2
+        if self.settings.losses.energy and choose(self.settings.energy.method, points, device.type) == "exact":
+            check_size(points, device.type)
+
+    def losses(self, batch: Batch, step: int) -> StepLosses:
+        """The losses of one step."""
+        state = State(self.student, self.teacher, self.centres)
+        ops = self.table.for_step(self.student)
+        return training_step(state, batch.augmented(), step, self.config.run.steps, self.settings, ops)
+
+    def after_step(self, step: int) -> None:
+        """The teacher follows the student."""
+        first, last = self.settings.distillation.teacher_momentum
+        update_teacher(self.teacher, self.student, teacher_momentum(step, self.config.run.steps, first, last))

@@ -1,0 +1,80 @@
+"""What a training asks of a method: its networks, the losses of a batch, and what to score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from tagseg.config import Config
+from tagseg.data.batch import Batch
+from tagseg.data.dataset import TaggedImages
+from tagseg.fsr.config import CamConfig, OptimiserConfig
+from tagseg.fsr.losses import StepLosses
+from tagseg.fsr.step import Ops
+from tagseg.model.network import Network
+
+
+class Method(nn.Module, ABC):
+    """A method that is trained; docs/how_to_add.md shows how to add one.
+
+    Attributes:
+        config: the resolved configuration.
+        SCORED: the maps that are trained, and so scored; the first one decides which network is best.
+    """
+
+    SCORED: ClassVar[tuple[str, ...]] = ("segmentation", "cam", "aux_cam")
+
+    config: Config
+
+    @property
+    @abstractmethod
+    def networks(self) -> dict[str, Network]:
+        """The networks to score and to save, by name; the first is the one that the optimiser trains."""
+
+    @property
+    @abstractmethod
+    def ops(self) -> Ops:
+        """Operations, plain or faster, with which CAMs are computed while training."""
+
+    @property
+    @abstractmethod
+    def cam(self) -> CamConfig:
+        """How CAMs are scored."""
+
+    @property
+    @abstractmethod
+    def optimiser(self) -> OptimiserConfig:
+        """AdamW and its learning rate."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, step: int) -> StepLosses:
+        """The losses of a batch that is on the networks' device."""
+
+    def before_first_step(
+        self, images: TaggedImages, folder: Path, device: torch.device, resumed: bool, keep: bool
+    ) -> TaggedImages:
+        """The images to train on, with labels where the method makes them beforehand.
+
+        Args:
+            images: the training images.
+            folder: of the run, for what is made.
+            device: where networks run.
+            resumed: a checkpoint's weights are loaded afterwards.
+            keep: keep what another process or an earlier start of this run has made.
+        """
+        return images
+
+    def on_device(self, device: torch.device) -> None:
+        """Called when the networks are on their device; raises ``TagsegError`` for settings that cannot work there."""
+
+    def after_step(self, step: int) -> None:
+        """Called after each step of the optimiser."""
+
+    @property
+    def trained(self) -> Network:
+        """The network that the optimiser trains."""
+        return next(iter(self.networks.values()))

@@ -1,0 +1,1 @@
+"""Scores of label maps and tags against the ground truth."""

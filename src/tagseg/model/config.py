@@ -1,0 +1,45 @@
+"""Settings of the network: encoder, aggregation, heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from tagseg.settings import AtLeastTwo, FromTheEnd, Section, Share
+
+
+@dataclass(frozen=True)
+class NetworkConfig(Section):
+    """The network (section 1 of docs/method.md): encoder, aggregation, heads."""
+
+    SECTION: ClassVar[str] = "network"
+
+    encoder: str = "vit_base_patch16_224.augreg_in21k_ft_in1k"
+    """Name of a plain ViT in timm."""
+    weights: str = "hub"
+    """Pretrained weights of the encoder: ``hub`` (timm downloads them), ``none`` (random), or the path of a
+    ``.safetensors`` or ``.pth`` file with timm's names."""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments for ``timm.create_model``, e.g. ``{"depth": 4, "embed_dim": 48}``."""
+    drop_path: Share = 0.1
+    """Drop path rate of the last block; it grows linearly with depth."""
+    aux_layer: FromTheEnd = -3
+    """Block whose output feeds the auxiliary classifier, counted from the end (-3: the 10th of 12)."""
+    aggregation: Literal["attention", "average", "max"] = "attention"
+    """How patch tokens become the global token: the paper's multi-token cross-attention, average or max pooling."""
+    aggregation_depth: int = 2
+    """Number of cross-attention blocks."""
+    decoder_width: int = 512
+    """Channels of the LargeFOV decoder."""
+    decoder_dilation: int = 5
+    """Dilation of its two 3×3 convolutions."""
+    projector_width: int = 2048
+    """Hidden width of the projector."""
+    projector_bottleneck: int = 256
+    """Width before the projector's last layer."""
+    prototypes: AtLeastTwo = 4096
+    """P, number of outputs of the projector."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Per channel, subtracted from an image in [0, 1]; ImageNet's, as in the paper, for every encoder."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Per channel, divides it."""

@@ -1,0 +1,246 @@
+"""Lightning around the training step: Trainer, loaders, loggers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+from tagseg.config import Config, RunConfig
+from tagseg.data.dataset import TaggedImages
+from tagseg.data.loaders import score_loader, training_loader
+from tagseg.distributed import other_process_is_gone
+from tagseg.errors import TagsegError, list_some
+from tagseg.fsr.schedules import step_of
+from tagseg.methods.build import build_method
+from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
+from tagseg.training.module import TrainingModule, with_method_prefix
+
+
+class Data(LightningDataModule):
+    """Both loaders. The images of a step depend on the step alone, so a resumed run equals an uninterrupted one."""
+
+    def __init__(self, config: Config, training: TaggedImages, scored: TaggedImages | None) -> None:
+        super().__init__()
+        self.config, self.training, self.scored = config, training, scored
+
+    def train_dataloader(self) -> Any:
+        """An endless loader that begins with the trainer's current step."""
+        trainer, run = self._trainer(), self.config.run
+        return training_loader(
+            self.training,
+            self.config.views,
+            batch=run.batch,
+            seed=run.seed,
+            workers=run.workers,
+            first_step=trainer.global_step,
+            part=(trainer.global_rank, trainer.world_size),
+            accumulate=run.accumulate,
+            repeat_below=self.config.beyond.repeat_below,
+            labels=self.training.has_labels,
+        )
+
+    def val_dataloader(self) -> Any:
+        """The images with masks; none where there are none."""
+        if self.scored is None:
+            return []
+        trainer, run = self._trainer(), self.config.run
+        part = (trainer.global_rank, trainer.world_size)
+        return score_loader(self.scored, self.config.views.size, run.val_batch, run.workers, run.val_limit, part)
+
+    def _trainer(self) -> Trainer:
+        if self.trainer is None:
+            raise RuntimeError("the loaders belong to a training")
+        return self.trainer
+
+
+def fit(
+    config: Config,
+    training: TaggedImages,
+    scored: TaggedImages | None,
+    checkpoint: Path | None,
+    callbacks: Sequence[Callback],
+) -> Trainer:
+    """Train; return the trainer with its last step and scores. Errors as in ``train``."""
+    seed_everything(config.run.seed, workers=False, verbose=False)
+    module, folder = TrainingModule(build_method(config, training.classes)), Path(config.run.output)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, module)
+    _hush_lightning()
+    monitor = f"val/{next(iter(module.method.networks))}/{module.method.SCORED[0]}" if scored else None
+    trainer = make_trainer(config, folder, monitor, callbacks)
+    check_shares(config.run, trainer.world_size)
+    _run(trainer, module, Data(config, training, scored), checkpoint, folder)
+    return trainer
+
+
+def _run(trainer: Trainer, module: TrainingModule, data: Data, checkpoint: Path | None, folder: Path) -> None:
+    resumed = checkpoint is not None
+    keep = resumed or trainer.global_rank > 0  # the first process usually starts the others after
+    try:
+        data.training = module.method.before_first_step(
+            data.training, folder, trainer.strategy.root_device, resumed, keep
+        )
+        with warnings.catch_warnings(), matmul_precision(module.config.run.matmul_precision):
+            _quiet_lightning()
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        trainer.strategy.barrier()  # the first process still writes the networks that the others are going to look for
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C, after its callbacks saved the state
+        raise KeyboardInterrupt(f"stopped at step {trainer.global_step}: go on with --resume {folder}") from stop
+    except TagsegError as error:
+        raise _one_line(error) from error
+    except RuntimeError as error:
+        if not other_process_is_gone(error):
+            raise
+        reason = shorten(str(error), 160)
+        raise TagsegError(f"lost another process of this training; its own message says why ({reason})") from error
+    except OSError as error:
+        raise TagsegError(
+            f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
+            f"with --resume {folder}"
+        ) from error
+
+
+def check_checkpoint(path: Path, module: TrainingModule) -> None:
+    """Raise ``TagsegError`` unless a file holds the state of a training of this network and these classes."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = with_method_prefix(checkpoint["state_dict"])
+    except Exception as error:  # damaged files raise many kinds
+        raise TagsegError(
+            f"{path}: not a readable checkpoint of a training ({type(error).__name__}): resume from another one, e.g. "
+            "best.ckpt, or start anew with another --run.output"
+        ) from error
+    module.check_classes(checkpoint)
+    own = module.state_dict()
+    wrong = [k for k in own | state if k not in own or k not in state or own[k].shape != state[k].shape]
+    if wrong:
+        raise TagsegError(
+            f"{path}: its network is not the configuration's ({list_some(wrong)} differ): resume with the settings of "
+            "its own run"
+        )
+
+
+def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: Sequence[Callback] = ()) -> Trainer:
+    """Lightning's Trainer for a configuration.
+
+    Args:
+        config: the resolved configuration.
+        folder: of the run.
+        monitor: the score that decides which checkpoint is best; ``None`` where nothing is scored.
+        callbacks: Lightning callbacks of the caller.
+    """
+    run, scored = config.run, monitor is not None
+    every = max(1, step_of(run.validate_every, run.steps))
+    return Trainer(
+        accelerator=run.accelerator,
+        devices=run.devices,
+        num_nodes=run.nodes,
+        strategy=strategy_for(run),
+        precision=run.precision,  # type: ignore[arg-type]
+        max_steps=run.steps,
+        accumulate_grad_batches=run.accumulate,
+        val_check_interval=every * run.accumulate if scored else None,
+        check_val_every_n_epoch=None,
+        limit_val_batches=None if scored else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=run.log_every,
+        logger=_loggers(config, folder),
+        callbacks=[Progress(), ExportNetworks(folder), *checkpoints(folder, every, monitor), *callbacks],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+def strategy_for(run: RunConfig) -> str | Strategy:
+    """Lightning's strategy: the configured one, or for several processes DDP that exchanges only gradients."""
+    if run.strategy != "auto" or _alone(run):
+        return run.strategy
+    return DDPStrategy(
+        find_unused_parameters=True,  # the decoder gets no gradient before L_seg starts
+        broadcast_buffers=False,  # the only ones, the centres, are averaged over the processes where they change
+        gradient_as_bucket_view=True,  # no second copy of the gradients
+    )
+
+
+def _alone(run: RunConfig) -> bool:
+    """Whether the settings ask for one process."""
+    if run.devices in ("auto", -1, "-1"):
+        devices = 1 if run.accelerator == "cpu" else torch.cuda.device_count()
+        return run.nodes == 1 and devices <= 1
+    return run.nodes == 1 and run.devices in (1, "1")
+
+
+def _loggers(config: Config, folder: Path) -> list[Logger]:
+    """The configured logger, and always a CSV file that a person can open."""
+    kind = config.run.logger
+    logs = folder / "logs"
+    number = len(list(logs.glob("part_*"))) if logs.exists() else 0
+    loggers: list[Logger] = []
+    if kind != "none":
+        loggers.append(CSVLogger(folder, name="logs", version=f"part_{number}"))
+    if kind == "tensorboard":
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    elif kind == "wandb":
+        try:
+            from lightning.pytorch.loggers import WandbLogger
+
+            loggers.append(WandbLogger(project="tagseg", save_dir=folder))
+        except ModuleNotFoundError as error:
+            raise TagsegError("--run.logger wandb needs the package wandb: install it, or use tensorboard") from error
+    return loggers
+
+
+def _one_line(error: TagsegError) -> TagsegError:
+    """A loader worker wraps its error in a traceback: keep the message alone."""
+    last = re.split(r"TagsegError: ", str(error))[-1].strip().splitlines()
+    return TagsegError(last[0] if last else str(error))
+
+
+def _quiet_lightning() -> None:
+    """Hide advice that does not apply: workers, loggers and the endless loader are intended."""
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", message=".*torch.jit.*|.*lr_scheduler.step.*|.*pin_memory.*|.*isinstance.*")
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # DDP copies a few small gradients: harmless
+
+
+@contextmanager
+def matmul_precision(precision: str) -> Iterator[None]:
+    """Set PyTorch's precision of float32 matrix products inside; restore it afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _hush_lightning() -> None:
+    """Keep the Trainer's notes on devices and its advertisements from the terminal."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def check_shares(run: RunConfig, processes: int) -> None:
+    """Raise ``TagsegError`` unless each process, and each of its accumulated parts, gets equally many images.
+
+    With unequal shares the mean over processes would not be that of the batch, and some images would be left out.
+    """
+    parts = processes * run.accumulate
+    if run.batch % parts:
+        by = f"{processes} processes" + (f" of {run.accumulate} accumulated parts each" if run.accumulate > 1 else "")
+        raise TagsegError(
+            f"run.batch is {run.batch}, expected a multiple of {parts} ({by}): change --run.batch or --run.devices"
+        )
