@@ -1,25 +1,25 @@
 """Measure the dense CRF and the dense energy against pydensecrf2 in the same run: agreement, speed, cost, memory.
 
 Needs the development data (``../shared``) and the peer (``uv pip install pydensecrf2``). The full run takes ten to
-fifteen minutes on 2 cores and wants the machine for itself:
+fifteen minutes on 2 cores with nothing else running:
 
     python benchmarks/crf.py --model runs/voc20mix
 
 Prints markdown tables and, last, one line of JSON; writes the plot to ``--output``. Two kinds of probabilities:
-``random`` (every class wins somewhere, so none can be left out) and, with ``--model``, ``network`` (what a trained
-network gives at its three scales). ``--quick`` takes fewer photos and rounds, about a minute; it reads what the network
-gave on its photos from ``crf_logits.npz`` (``--model RUN --store`` writes that).
+``random`` (every class wins somewhere, so none can be left out) and, with ``--model``, ``network`` (of a trained
+network at three scales). ``--quick`` takes fewer photos and rounds, about a minute; for its photos, logits of a trained
+network are stored in ``crf_logits.npz`` (written by ``--model RUN --store``).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,13 @@ from torch.nn import functional as F
 
 from crf_inputs import (
     CLASSES,
-    SHARED,
+    COCO,
     Labels,
     Photo,
     Planes,
     Probabilities,
     coco_photos,
     golden_crf,
-    machine,
-    median_times,
     peer_labels,
     plain_marginals,
     planes_of,
@@ -46,25 +44,28 @@ from crf_inputs import (
     resized_planes,
     sources,
     store,
-    table,
     voc_photos,
 )
 from crf_speed import growth, measure_speed, wait, warm_up
-from tagseg.config import CrfConfig, EnergyConfig, Method
+from shared import GOLDEN, PHOTOS, arguments_of, machine, median_times, print_json, require, stop, table
 from tagseg.data.dataset import IGNORE
 from tagseg.errors import TagsegError
-from tagseg.pairwise.crf import crf_labels, dense_crf
-from tagseg.pairwise.crf_cpu import cpu_mean_field
-from tagseg.pairwise.energy import dense_energy
+from tagseg.fast.bilateral import lattice_scale_filter
+from tagseg.fast.dense_crf import crf_labels, dense_crf
+from tagseg.fast.mean_field import cpu_mean_field
+from tagseg.fsr.config import EnergyConfig
+from tagseg.fsr.energy import dense_energy
+from tagseg.pairwise.config import CrfConfig, FilterMethod
 
 QUICK_PHOTOS = 2
-METHODS: tuple[Method, ...] = ("lattice", "exact")
+METHODS: tuple[FilterMethod, ...] = ("lattice", "exact")
 Row = list[object]
 MEMORY = """
 import sys, torch
-from tagseg.config import EnergyConfig
+from tagseg.fsr.config import EnergyConfig
 from tagseg.data.dataset import IGNORE
-from tagseg.pairwise.energy import dense_energy
+from tagseg.fast.bilateral import lattice_scale_filter
+from tagseg.fsr.energy import dense_energy
 
 def peak():
     with open("/proc/self/status") as lines:
@@ -76,7 +77,7 @@ def grown(side):
     image = 255 * torch.rand(1, 3, side, side, generator=generator)
     label = torch.full((1, side, side), IGNORE)
     before = peak()
-    dense_energy(logits, image, label, EnergyConfig()).backward()
+    dense_energy(logits, image, label, EnergyConfig(), lattice_scale_filter).backward()
     return peak() - before
 
 grown(16)
@@ -90,10 +91,10 @@ def agreement(kinds: dict[str, Probabilities], photos: int) -> tuple[dict[str, A
     """Labels equal to the peer's, and what leaving classes out changes; also returns a photo of each set."""
     golden = golden_crf()
     sets = {"voc20mix": voc_photos(photos), "500 x 375": coco_photos(photos)}
-    rows, found, differing = [], {}, 0
+    rows, agreements, differing = [], {}, 0
     shares, row, differ = _compare([golden.photo], [golden.probabilities], [golden.labels])
     rows.append(["golden", "stored", *row])
-    found["golden"] = shares
+    agreements["golden"] = shares
     differing += differ
     for name, images in sets.items():
         for kind, source in kinds.items():
@@ -101,7 +102,7 @@ def agreement(kinds: dict[str, Probabilities], photos: int) -> tuple[dict[str, A
             theirs = [peer_labels(plane.numpy(), photo) for plane, photo in zip(planes, images, strict=True)]
             shares, row, differ = _compare(images, planes, theirs)
             rows.append([name, kind, *row])
-            found[f"{name}, {kind}"] = shares
+            agreements[f"{name}, {kind}"] = shares
             differing += differ
     table(
         "Agreement with the C++ implementation",
@@ -113,12 +114,12 @@ def agreement(kinds: dict[str, Probabilities], photos: int) -> tuple[dict[str, A
         f"win no pixel (`negligible` {CrfConfig().negligible:g}); changed: in pixels, against filtering every class.",
     )  # fmt: skip
     chosen = list(kinds)[-1]
-    means = {name: float(np.mean(shares)) for name, shares in found.items()}
+    means = {name: float(np.mean(shares)) for name, shares in agreements.items()}
     of_chosen = [value for name, value in means.items() if name == "golden" or name.endswith(chosen)]
     figures = {
         "agreement": round(min(of_chosen), 6),
         "agreement_worst_kind": round(min(means.values()), 6),
-        "agreement_worst_photo": round(min(min(shares) for shares in found.values()), 6),
+        "agreement_worst_photo": round(min(min(shares) for shares in agreements.values()), 6),
         "labels_changed_by_leaving_out": differing,
     }
     return figures, {"golden": golden.photo} | {name: images[0] for name, images in sets.items()}
@@ -177,11 +178,11 @@ def _brute_force_error(photo: Photo) -> float:
 
 def energy_golden() -> dict[str, float]:
     """The dense energy's loss and gradient against the published implementation's stored ones."""
-    with np.load(SHARED / "golden" / "losses.npz") as arrays:
+    with np.load(GOLDEN / "losses.npz") as arrays:
         stored = {
             name: torch.from_numpy(arrays[f"energy_{name}"]) for name in ("logits_small", "label", "loss", "grad")
         }
-    with np.load(SHARED / "golden" / "labels.npz") as arrays:
+    with np.load(GOLDEN / "labels.npz") as arrays:
         image = torch.from_numpy(arrays["image_u8"]).float()
     label = stored["label"].long()
     size = label.shape[-2:]
@@ -190,7 +191,7 @@ def energy_golden() -> dict[str, float]:
     for method in METHODS:
         logits = F.interpolate(stored["logits_small"], size=size, mode="bilinear", align_corners=False)
         logits.requires_grad_()
-        loss = dense_energy(logits, image, label, EnergyConfig(method=method))
+        loss = dense_energy(logits, image, label, EnergyConfig(method=method), lattice_scale_filter)
         (gradient,) = torch.autograd.grad(loss, logits)
         ratio = loss.item() / stored["loss"].item()
         cosine = F.cosine_similarity(gradient.flatten().double(), stored["grad"].flatten().double(), dim=0).item()
@@ -234,10 +235,11 @@ def energy_time(photos: list[Photo], sides: Sequence[int], rounds: int, device: 
 
 
 def _energy_step(
-    logits: torch.Tensor, images: torch.Tensor, label: torch.Tensor, method: Method, device: str
+    logits: torch.Tensor, images: torch.Tensor, label: torch.Tensor, method: FilterMethod, device: str
 ) -> Callable[[], None]:
     def run() -> None:
-        torch.autograd.grad(dense_energy(logits, images, label, EnergyConfig(method=method)), logits)
+        energy = dense_energy(logits, images, label, EnergyConfig(method=method), lattice_scale_filter)
+        torch.autograd.grad(energy, logits)
         wait(device)
 
     return run
@@ -259,22 +261,6 @@ def energy_memory(sides: Sequence[int]) -> dict[str, float]:
         f"case), {CLASSES} classes. It grows with the number of pixels to the power of {power:.2f}.",
     )
     return {"energy_memory_power": round(power, 3), f"energy_memory_mb_{sides[-1]}": round(grown[-1], 1)}
-
-
-def check_needs() -> None:
-    """Leave with status 2 and one line where the peer or the data is absent."""
-    try:
-        import pydensecrf.densecrf  # noqa: F401
-    except ImportError:
-        _stop("the peer is not installed: uv pip install pydensecrf2")
-    for part in ("golden", "data/voc20mix", "data/tiny_coco"):
-        if not (SHARED / part).is_dir():
-            _stop(f"../{SHARED.name}/{part} is absent: this benchmark needs the development data")
-
-
-def _stop(line: str) -> None:
-    print(line, file=sys.stderr)
-    raise SystemExit(2)
 
 
 def measure(arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
@@ -302,20 +288,22 @@ def measure(arguments: argparse.Namespace, output: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_of(__doc__, "fewer photos and rounds, smaller sizes, no memory")
     parser.add_argument("--model", help="run folder or .safetensors of a network with 20 classes")
     parser.add_argument("--output", help="folder of the plot; default: docs/pairwise, with --quick none is kept")
-    parser.add_argument("--quick", action="store_true", help="fewer photos and rounds, smaller sizes, no memory")
     parser.add_argument("--store", action="store_true", help="keep the model's logits for --quick and stop")
     arguments = parser.parse_args()
-    check_needs()
+    if find_spec("pydensecrf") is None:
+        stop("the peer is not installed: uv pip install pydensecrf2")
+    require(PHOTOS, COCO)
     if arguments.store:
         store(arguments.model, [*voc_photos(QUICK_PHOTOS), *coco_photos(QUICK_PHOTOS)])
         return
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(arguments.output or (scratch if arguments.quick else "docs/pairwise"))
         figures = measure(arguments, output)
-    print(f"\n{json.dumps(figures)}")
+    print()
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
-"""What ``crf.py`` measures on: photos, probabilities, the peer, the plain float64 form; and how it times and prints."""
+"""What ``crf.py`` measures on: photos, probabilities, the peer, and the plain form in float64."""
 
 from __future__ import annotations
 
-import platform
-import statistics
-import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,11 +15,12 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-from tagseg.config import CrfConfig
+from shared import GOLDEN, PHOTOS, SHARED
 from tagseg.data.images import find_images, image_size, read_image
 from tagseg.errors import TagsegError
+from tagseg.pairwise.config import CrfConfig
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+COCO = SHARED / "data" / "tiny_coco" / "val2017"
 SIZE = (375, 500)
 """Height and width in pixels of VOC's most common photo."""
 CLASSES = 21
@@ -50,7 +48,7 @@ class Golden:
 
 def golden_crf() -> Golden:
     """Photo, probabilities and labels of ``dense_crf_china.npz``."""
-    with np.load(SHARED / "golden" / "dense_crf_china.npz") as arrays:
+    with np.load(GOLDEN / "dense_crf_china.npz") as arrays:
         photo, labels = arrays["image"], arrays["argmax"]
         small = torch.from_numpy(arrays["logits_small"])
     logits = F.interpolate(small, size=labels.shape, mode="bicubic", align_corners=False)[0]
@@ -59,15 +57,14 @@ def golden_crf() -> Golden:
 
 def voc_photos(count: int) -> list[Photo]:
     """Photos of voc20mix's ``val``, spread evenly over the list, at native size (longer side at most 256 px)."""
-    root = SHARED / "data" / "voc20mix"
-    names = (root / "ImageSets" / "Segmentation" / "val.txt").read_text().split()
-    return [read_image(root / "JPEGImages" / f"{names[i]}.jpg") for i in _spread(len(names), count)]
+    names = (PHOTOS / "ImageSets" / "Segmentation" / "val.txt").read_text().split()
+    return [read_image(PHOTOS / "JPEGImages" / f"{names[i]}.jpg") for i in _spread(len(names), count)]
 
 
 def coco_photos(count: int) -> list[Photo]:
     """500 × 375 pixels at the top left of photos of tiny_coco's ``val2017`` that are large enough, spread evenly."""
     height, width = SIZE
-    paths = find_images(SHARED / "data" / "tiny_coco" / "val2017")
+    paths = find_images(COCO)
     large = [path for path, (h, w) in ((path, image_size(path)) for path in paths) if h >= height and w >= width]
     return [np.ascontiguousarray(read_image(large[i])[:height, :width]) for i in _spread(len(large), count)]
 
@@ -94,15 +91,14 @@ def random_probabilities(size: tuple[int, int], seed: int, classes: int = CLASSE
 
 
 def sources(model: str | None, quick: bool = False) -> dict[str, Probabilities]:
-    """The kinds of probabilities that are measured with; the network's last, if there is one.
-
-    ``--quick`` needs none: the logits that one gave on its photos are stored beside this file.
-    """
+    """The kinds of probabilities; the last one is that of a network, if there is one. ``--quick`` has stored logits."""
     kinds: dict[str, Probabilities] = {RANDOM: lambda photo, seed: random_probabilities(photo.shape[:2], seed)}
     if quick and not model:
         kinds[NETWORK] = lambda photo, _: stored_probabilities(photo)
     elif model:
-        from tagseg.inference.predict import open_network  # timm takes seconds to import, also in the peer's processes
+        from tagseg.inference.predictor import (
+            open_network,
+        )  # timm takes seconds to import, also in the peer's processes
         from tagseg.inference.segment import multi_scale_logits, to_input
 
         network = open_network(model, "cpu")
@@ -115,7 +111,7 @@ def _key(photo: Photo) -> str:
 
 
 def stored_probabilities(photo: Photo) -> Planes:
-    """What the network of docs/voc20mix.md gave for one of the photos of ``--quick``."""
+    """Probabilities of the network of docs/voc20mix.md for one of the photos of ``--quick``."""
     from tagseg.inference.segment import merge_scales
 
     with np.load(STORED) as arrays:
@@ -128,7 +124,7 @@ def stored_probabilities(photo: Photo) -> Planes:
 
 def store(model: str, photos: Sequence[Photo]) -> None:
     """Keep a network's logits of photos, each scale on its own patch grid in half precision."""
-    from tagseg.inference.predict import open_network
+    from tagseg.inference.predictor import open_network
     from tagseg.inference.segment import scale_logits, to_input
 
     network = open_network(model, "cpu")
@@ -161,7 +157,7 @@ def peer_labels(probabilities: Float[ndarray, "C H W"], photo: Photo) -> Labels:
 
 
 def plain_marginals(probabilities: Planes, photo: Photo, config: CrfConfig) -> Float[Tensor, "C H W"]:
-    """Mean field in float64 with both N × N kernels in memory, nothing cut off: what every other form stands for."""
+    """Mean field in float64 with both N × N kernels in memory, nothing cut off: what the other forms approximate."""
     classes, height, width = probabilities.shape
     y, x = torch.meshgrid(torch.arange(height).double(), torch.arange(width).double(), indexing="ij")
     place = torch.stack([x.flatten(), y.flatten()], dim=1)
@@ -182,42 +178,3 @@ def _normalised(points: Float[Tensor, "N F"]) -> Float[Tensor, "N N"]:
     kernel = torch.exp(-0.5 * squared)
     norm = kernel.sum(dim=1).rsqrt()
     return norm[:, None] * kernel * norm
-
-
-def timed(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in each round, the ways taking turns; each is called once before, to warm up."""
-    for way in ways.values():
-        way()
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            started = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-def median_times(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """As ``timed``, the median of each; more rounds where one takes milliseconds."""
-    seconds = timed(ways, rounds)
-    slowest = max(max(values) for values in seconds.values())
-    more = min(20, int(0.2 / slowest)) - rounds
-    if more > 0:
-        seconds = {name: seconds[name] + values for name, values in timed(ways, more).items()}
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], note: str = "") -> None:
-    """Print a markdown table under a title, with a note below."""
-    print(f"\n### {title}\n")
-    for line in (header, ["---"] * len(header), *rows):
-        print("| " + " | ".join(str(cell) for cell in line) + " |")
-    if note:
-        print(f"\n{note}")
-    print(end="", flush=True)
-
-
-def machine() -> str:
-    """Processor, threads and torch, as the other benchmarks name them."""
-    processor = platform.processor() or platform.machine()
-    return f"{processor}, {torch.get_num_threads()} threads, torch {torch.__version__}"

@@ -25,22 +25,22 @@ from crf_inputs import (
     Labels,
     Photo,
     Planes,
-    median_times,
     peer_labels,
     random_probabilities,
     resized,
-    table,
-    timed,
 )
-from tagseg.config import CrfConfig, Method
-from tagseg.pairwise.bilateral import MOST_EXACT, features, gaussian_filter
-from tagseg.pairwise.crf import crf_labels, dense_crf
+from shared import median_times, table, timed
+from tagseg.fast.bilateral import gaussian_filter
+from tagseg.fast.dense_crf import crf_labels, dense_crf
+from tagseg.pairwise.bilateral import MOST_EXACT
+from tagseg.pairwise.config import CrfConfig, FilterMethod
+from tagseg.pairwise.lattice import pixel_features
 
 OURS, ONE, PEER, TWO = "ours, 2 threads", "ours, 1 thread", "peer, one after the other", "peer, 2 processes"
 FIRST_CALL = """
 import time, numpy as np, torch
-from tagseg.config import CrfConfig
-from tagseg.pairwise.crf import crf_labels
+from tagseg.pairwise.config import CrfConfig
+from tagseg.fast.dense_crf import crf_labels
 probabilities, photo = torch.full((2, 8, 8), 0.5), np.zeros((8, 8, 3), np.uint8)
 started = time.perf_counter()
 crf_labels([probabilities], [photo], CrfConfig())
@@ -85,13 +85,13 @@ def speed_cpu(
     if quick:
         kinds, photos = {kind: planes * 2 for kind, planes in kinds.items()}, photos * 2
     rows: list[Sequence[object]] = []
-    found: dict[str, dict[str, float]] = {}
+    medians: dict[str, dict[str, float]] = {}
     for kind, planes in kinds.items():
         seconds = _time_quickly(planes, photos, rounds) if quick else _time_ways(planes, photos, rounds)
-        found[kind] = {way: statistics.median(values) for way, values in seconds.items()}
+        medians[kind] = {way: statistics.median(values) for way, values in seconds.items()}
         for way, values in seconds.items():
-            middle = found[kind][way]
-            ratios = [f"{found[kind][peer] / middle:.2f}" if peer in seconds else "-" for peer in (PEER, TWO)]
+            middle = medians[kind][way]
+            ratios = [f"{medians[kind][peer] / middle:.2f}" if peer in seconds else "-" for peer in (PEER, TWO)]
             spread = f"{min(values):.3f} to {max(values):.3f}"
             rows.append((kind, way, f"{middle:.3f}", spread, f"{1 / middle:.2f}", *ratios))
     height, width = photos[0].shape[:2]
@@ -103,7 +103,7 @@ def speed_cpu(
         f"labels; {len(photos)} images a round, wall time over images, median of {rounds} rounds in which the ways "
         "take turns.",
     )
-    return found
+    return medians
 
 
 def _time_quickly(planes: list[Planes], photos: list[Photo], rounds: int) -> dict[str, list[float]]:
@@ -157,7 +157,7 @@ def speed_gpu(
         on_cpu = np.stack(crf_labels(planes, photos, CrfConfig()))
         stacked = torch.stack(planes).to(device)
         images = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).to(device)
-        cases: list[tuple[Method, int]] = [("lattice", 1), ("lattice", 8), ("exact", 1)]
+        cases: list[tuple[FilterMethod, int]] = [("lattice", 1), ("lattice", 8), ("exact", 1)]
         for method, batch in cases if device == "cuda" else cases[:2]:
             index = torch.arange(batch) % len(photos)
             run = _marginals(stacked[index], images[index], CrfConfig(method=method), device)
@@ -195,16 +195,16 @@ def wait(device: str) -> None:
 def filter_cost(photo: Photo, counts: Sequence[int], device: str, rounds: int) -> dict[str, list[tuple[int, float]]]:
     """Seconds of one Gaussian filter against the number of points, exact and lattice; where they take as long."""
     config = CrfConfig()
-    found: dict[str, list[tuple[int, float]]] = {"exact": [], "lattice": []}
+    seconds: dict[str, list[tuple[int, float]]] = {"exact": [], "lattice": []}
     for count in counts:
         height = round(math.sqrt(0.75 * count))
         image = torch.from_numpy(resized(photo, (height, round(count / height)))).permute(2, 0, 1)[None].to(device)
-        points = features(image.float(), config.bilateral_sigma_xy, config.bilateral_sigma_rgb)
+        points = pixel_features(image.float(), config.bilateral_sigma_xy, config.bilateral_sigma_rgb)
         values = torch.rand(1, points.shape[1], CLASSES, generator=torch.Generator().manual_seed(0)).to(device)
-        ways = {name: _filter(points, values, name, device) for name in found}
-        for name, seconds in median_times(ways, rounds).items():
-            found[name].append((points.shape[1], seconds))
-    times = [(n, exact, lattice) for (n, exact), (_, lattice) in zip(*found.values(), strict=True)]
+        ways = {name: _filter(points, values, name, device) for name in seconds}
+        for name, median in median_times(ways, rounds).items():
+            seconds[name].append((points.shape[1], median))
+    times = [(n, exact, lattice) for (n, exact), (_, lattice) in zip(*seconds.values(), strict=True)]
     rows = [(f"{n:,}", f"{1e3 * exact:.2f}", f"{1e3 * near:.2f}", f"{exact / near:.2f}") for n, exact, near in times]
     equal = crossing([n for n, _, _ in times], [exact / lattice for _, exact, lattice in times])
     table(
@@ -216,7 +216,7 @@ def filter_cost(photo: Photo, counts: Sequence[int], device: str, rounds: int) -
         f"{torch.get_num_threads()} threads, the lattice one an image. Both take as long {equal}; `auto` changes at "
         f"{MOST_EXACT[device]:,}.",
     )
-    return found
+    return seconds
 
 
 def _filter(points: torch.Tensor, values: torch.Tensor, method: str, device: str) -> Callable[[], None]:
@@ -290,13 +290,9 @@ def draw(
     filters: dict[str, list[tuple[int, float]]],
 ) -> None:
     """Three panels side by side on logarithmic axes, to a PNG; ``size`` is the width and height of the middle one."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
+    figure = Figure(figsize=(14, 4.4), layout="constrained")
     lines: list[tuple[str, str, dict[str, list[tuple[float, float]]]]] = [
         (f"CRF, {CLASSES} classes, one thread", "pixels of the image (thousands)", _curves(pixels, 1e3)),
         (f"CRF, {size[0]} x {size[1]} pixels, one thread", "classes", _curves(classes, 1)),
@@ -306,21 +302,14 @@ def draw(
             {n: [(float(x), y) for x, y in v] for n, v in filters.items()},
         ),
     ]
-    for axis, (title, label, curves) in zip(axes, lines, strict=True):
+    for axis, (title, label, curves) in zip(figure.subplots(1, len(lines)), lines, strict=True):
         for name, points in curves.items():
-            axis.plot(*zip(*points, strict=True), marker="o", label=name)
-        xs = [x for x, _ in next(iter(curves.values()))]
-        axis.set(title=title, xlabel=label, ylabel="seconds", xscale="log", yscale="log")
-        axis.set_xticks(xs, [f"{x:,.0f}" if x >= 10 else f"{x:.3g}" for x in xs], rotation=45 if max(xs) > 999 else 0)
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        for set_formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            set_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+            axis.loglog(*zip(*points, strict=True), marker="o", label=name)
+        axis.set(title=title, xlabel=label, ylabel="seconds")
         axis.grid(True, which="both", alpha=0.25)
         axis.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 def _curves(points: list[tuple[int, float, float]], unit: float) -> dict[str, list[tuple[float, float]]]:

@@ -2,16 +2,13 @@
 
     python benchmarks/loader.py [--quick] [--step-seconds 1.9]
 
-One process and one thread, so a figure is what one core does: processor time, which other processes disturb less than
-the clock; medians of several batches, whose files the operating system has read before. Prints a table, what a GPU
-would need, the share of a training step on 2 cores and, last, one line of JSON. With a GPU it also runs the loader's
-processes against it and reports how long it waits.
+One process with one thread, so figures are for one core: processor time, which other processes disturb less than wall
+time; medians of several batches with files in the disk cache. Prints a table, what a GPU needs, the share of a
+training step on 2 cores and, last, one line of JSON. With a GPU it also measures how long that waits for workers.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -19,31 +16,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from PIL import Image
 
-from tagseg.config import Config, ViewConfig, replace
+from shared import PHOTOS, arguments_of, print_json, require
 from tagseg.data import sources
+from tagseg.data.config import DataConfig, ViewConfig
 from tagseg.data.dataset import Sample, TaggedImages
-from tagseg.data.keys import StepKeys
 from tagseg.data.loaders import TrainingViews, training_collate, training_loader
+from tagseg.data.sampler import StepSampler
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "voc20mix"
 BATCH = 8
 GPU_STEP = 0.07
-"""Seconds of a step at batch 8 on a GPU that the loader must keep up with."""
+"""Assumed seconds of a step at batch 8 on a GPU."""
 GPU_RATE = BATCH / GPU_STEP
-"""Images a second that it then takes."""
+"""Images a second that such a GPU needs."""
 LARGE = (4000, 3000)
 """Width and height of a photo of 12 megapixels."""
+PLACES: tuple[Literal["loader", "device"], ...] = ("loader", "device")
+"""Where views are augmented."""
 
 
 @dataclass
 class Row:
-    """Processor seconds of one core for a batch of 8: to load it and, where the device augments, to do that on it."""
+    """Processor seconds of one core for a batch of 8: to load it and, if the device augments, to augment it."""
 
     name: str
     load: float
@@ -56,7 +55,7 @@ class Row:
 
 
 def median_seconds(work: Callable[[], object], times: int) -> float:
-    """Median processor time of several calls, after one that is not counted."""
+    """Median processor time of several calls, after one to warm up."""
     work()
     seconds = []
     for _ in range(times):
@@ -67,13 +66,15 @@ def median_seconds(work: Callable[[], object], times: int) -> float:
 
 
 def measure(name: str, images: TaggedImages, views: ViewConfig, times: int) -> Row:
-    """Load and print one row; each call loads another batch."""
-    data = TrainingViews(images, replace(Config(), views=vars(views), mask={"block": 32}))
-    steps = iter(StepKeys(len(images), BATCH, 0))
+    """Measure and print one row; each call loads a different batch."""
+    data = TrainingViews(images, views, seed=0)
+    steps = iter(StepSampler(len(images), BATCH, 0))
     load = median_seconds(lambda: training_collate([data[key] for key in next(steps)]), times)
     device = None
     if views.augment == "device":
-        batches = [training_collate([data[key] for key in keys]) for keys in islice(StepKeys(len(images), BATCH, 0), 4)]
+        batches = [
+            training_collate([data[key] for key in keys]) for keys in islice(StepSampler(len(images), BATCH, 0), 4)
+        ]
         turn = iter(batches * times)
         device = median_seconds(lambda: next(turn).augmented(), times)
     row = Row(name, load, device)
@@ -83,7 +84,7 @@ def measure(name: str, images: TaggedImages, views: ViewConfig, times: int) -> R
 
 
 def enlarged(images: TaggedImages, count: int, folder: Path) -> TaggedImages:
-    """Some of the photos as JPEG files of 12 megapixels."""
+    """Some of the photos, enlarged to JPEG files of 12 megapixels."""
     samples: list[Sample] = []
     for sample in images.first(count).samples:
         path = folder / f"{len(samples)}.jpg"
@@ -100,9 +101,9 @@ def table(images: TaggedImages, large: TaggedImages, quick: bool) -> list[Row]:
     print(f"{'':46}{'ms for 8':>10}{'images/s':>10}{'cores':>8}{'device, ms':>12}")
     rows = []
     for size in (224, 448):
-        for where in ("loader", "device"):
-            views = ViewConfig(size=size, augment=where)
-            rows.append(measure(f"voc20mix, {size} px, augment {where}", images, views, times))
+        for place in PLACES:
+            views = ViewConfig(size=size, augment=place)
+            rows.append(measure(f"voc20mix, {size} px, augment {place}", images, views, times))
     for size in (224, 448):
         for draft in (False, True):
             views = ViewConfig(size=size, draft=draft)
@@ -112,16 +113,15 @@ def table(images: TaggedImages, large: TaggedImages, quick: bool) -> list[Row]:
     return rows
 
 
-def waiting(images: TaggedImages, where: str, steps: int) -> dict[str, float]:
-    """Run the loader's processes against a GPU: images a second it can take, and its waiting beside a step of 70 ms."""
-    config = replace(Config(), views={"augment": where}, run={"batch": BATCH})
-    batches = iter(training_loader(images, config))
+def waiting(images: TaggedImages, views: ViewConfig, steps: int) -> dict[str, float]:
+    """Images a second that the workers deliver to a GPU, and how long it waits for a batch after a step of 70 ms."""
+    batches = iter(training_loader(images, views, batch=BATCH, seed=0, workers=-1))
 
     def fetch() -> None:
         move_data_to_device(next(batches), torch.device("cuda")).augmented()
         torch.cuda.synchronize()
 
-    for _ in range(steps // 2):  # the processes start, and what they loaded meanwhile is used up
+    for _ in range(steps // 2):  # the workers start, and their first batches are used up
         fetch()
     started = time.perf_counter()
     for _ in range(steps):
@@ -129,7 +129,7 @@ def waiting(images: TaggedImages, where: str, steps: int) -> dict[str, float]:
     rate = steps * BATCH / (time.perf_counter() - started)
     waits = []
     for _ in range(steps):
-        time.sleep(GPU_STEP)  # the GPU computes, and leaves the cores to the loader
+        time.sleep(GPU_STEP)  # in place of a step of the GPU; the cores are free for the workers
         started = time.perf_counter()
         fetch()
         waits.append(time.perf_counter() - started)
@@ -137,28 +137,25 @@ def waiting(images: TaggedImages, where: str, steps: int) -> dict[str, float]:
 
 
 def on_gpu(images: TaggedImages, steps: int) -> dict[str, Any] | None:
-    """Both ways of augmenting at 448 px, or ``None`` where there is no GPU."""
+    """Both places of augmentation at 448 px, or ``None`` without a GPU."""
     if not torch.cuda.is_available():
         print("Not measured on a GPU: there is none here.")
         return None
-    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
-    for where in ("loader", "device"):
-        found[where] = waiting(images, where, steps)
-        print(f"{found['gpu']}, 448 px, augment {where}: {found[where]}")
-    return found
+    figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
+    for place in PLACES:
+        figures[place] = waiting(images, ViewConfig(augment=place), steps)
+        print(f"{figures['gpu']}, 448 px, augment {place}: {figures[place]}")
+    return figures
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer batches, in under a minute")
+    parser = arguments_of(__doc__, "fewer batches, in under a minute")
     parser.add_argument("--step-seconds", type=float, default=1.9, help="of a step of batch 4 at 224 px on 2 cores")
     arguments = parser.parse_args()
-    if not PHOTOS.exists():
-        raise SystemExit(f"{PHOTOS} is absent: this benchmark needs the development data")
+    require(PHOTOS)
     torch.set_num_threads(1)
-    data = replace(Config(), data={"source": "folder", "root": str(PHOTOS)}).data
-    images = sources.load(data, "train", masks=False)
+    images = sources.load(DataConfig(source="folder", root=str(PHOTOS)), "train", masks=False)
     with tempfile.TemporaryDirectory() as folder:
         rows = table(images, enlarged(images, 8, Path(folder)), arguments.quick)
     print(
@@ -179,7 +176,7 @@ def main() -> None:
         "share_of_step_percent": round(100 * share, 2),
         "gpu": gpu,
     }
-    print(json.dumps(figures))
+    print_json(figures)
 
 
 if __name__ == "__main__":

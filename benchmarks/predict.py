@@ -1,22 +1,20 @@
-"""Measure ``predict``, overlays included: the plain path against the fast ones, in float32 and in bfloat16.
+"""Measure ``predict`` with overlays: the plain path against the fast ones, in float32 and in bfloat16.
 
 Needs the development data (``../shared/data/voc20mix`` and ``../shared/weights``). The full run takes about five
-minutes on 2 cores and wants the machine for itself:
+minutes on 2 cores with nothing else running:
 
     python benchmarks/predict.py
     python benchmarks/predict.py --model runs/voc20mix
 
-Without ``--model``: DeiT-Ti with ImageNet weights and random heads, whose classes nearly tie: rounding changes more
-labels than a trained network's. Two kinds of photos: ``voc20mix`` as they are, with ``predict``'s defaults, where the
-network takes nearly all the time; and the same enlarged to 12 megapixels, looked at once, where reading, drawing and
-writing take longer. Prints tables and, last, one line of JSON. ``--quick`` takes fewer photos and rounds, under a
-minute.
+Without ``--model``: DeiT-Ti with ImageNet weights and random heads, whose classes nearly tie, so that rounding changes
+more labels than with a trained network. Two kinds of photos: those of voc20mix with ``predict``'s defaults, where the
+network takes nearly all the time; and the same enlarged to 12 megapixels with one scale and no flip, where reading,
+drawing and writing take longer. Prints tables and, last, one line of JSON. ``--quick``: fewer photos and rounds, under
+a minute.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -28,14 +26,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crf_inputs import SHARED, machine, table, timed
-from tagseg.config import NetworkConfig
+from shared import PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table, timed
 from tagseg.data.images import find_images, read_image
-from tagseg.inference.predict import open_network, predict
+from tagseg.inference.predict import predict
+from tagseg.inference.predictor import open_network
+from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
 
-DATA = SHARED / "data" / "voc20mix"
-WEIGHTS = SHARED / "weights" / "deit_tiny_patch16_224.safetensors"
 LARGE = (4000, 3000)
 """Width and height in pixels of a 12-megapixel photo."""
 ONE_VIEW: dict[str, Any] = {"scales": (1.0,), "mirror": False, "max_side": 512}
@@ -56,14 +53,14 @@ def network_of(model: str | None) -> Network:
     """A trained network, or DeiT-Ti with ImageNet weights and random heads."""
     if model:
         return open_network(model, "auto")
-    classes = tuple((DATA / "classes.txt").read_text(encoding="utf-8").split())
+    classes = tuple((PHOTOS / "classes.txt").read_text(encoding="utf-8").split())
     torch.manual_seed(0)
     return Network(NetworkConfig(encoder="deit_tiny_patch16_224", weights=str(WEIGHTS)), classes)
 
 
 def photos(count: int, folder: Path, size: tuple[int, int] | None = None) -> list[Path]:
-    """Photos of voc20mix spread evenly over its list, enlarged to a width and height if one is given."""
-    every = find_images(DATA / "JPEGImages")
+    """Photos of voc20mix, evenly sampled from its list; optionally enlarged to a width and height."""
+    every = find_images(PHOTOS / "JPEGImages")
     chosen = [every[i] for i in np.linspace(0, len(every) - 1, count).round().astype(int)]
     if size is None:
         return chosen
@@ -110,12 +107,10 @@ def equal_labels(plain: Path, other: Path) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_of(__doc__, "a few photos, under a minute")
     parser.add_argument("--model", help="run folder or .safetensors file of a trained network")
-    parser.add_argument("--quick", action="store_true", help="a few photos, under a minute")
     arguments = parser.parse_args()
-    if not DATA.exists() or not (arguments.model or WEIGHTS.exists()):
-        raise SystemExit(f"{DATA} or {WEIGHTS} is absent: this benchmark needs the development data")
+    require(PHOTOS, *([] if arguments.model else [WEIGHTS]))
     quick = bool(arguments.quick)
     network = network_of(arguments.model)
     gpu = torch.cuda.is_available()
@@ -135,7 +130,7 @@ def main() -> None:
         )
     if not gpu:
         print("\nnot measured on a GPU")
-    print(json.dumps(figures))
+    print_json(figures)
 
 
 if __name__ == "__main__":

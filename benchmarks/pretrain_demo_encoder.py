@@ -1,15 +1,14 @@
 """Pretrain the demo's encoder, a small stand-in for the ImageNet weights that a real training starts from.
 
     python benchmarks/pretrain_demo_encoder.py            # about 20 minutes on 2 cores
-    python benchmarks/pretrain_demo_encoder.py --quick    # a minute, to see that it runs; writes to a temporary file
+    python benchmarks/pretrain_demo_encoder.py --quick    # a minute; writes to a temporary file
 
-It learns from image tags alone, never from masks, on a zoo of invented things that shares no class with the demo: each
-has one of 24 random body shapes and one of 24 random marks, and an image's two tags name them.
+It learns from image-level labels alone, on invented objects that share no class with the demo: each has one of 24
+random body shapes and one of 24 random marks, and the two tags of an image name them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -27,28 +26,29 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from tagseg.config import NetworkConfig
-from tagseg.data.objects import body_paint, darker
-from tagseg.data.painting import Layer, Paint, ellipse, smooth, stroke
-from tagseg.data.patterns import checks, dots, rings, spiral, spokes, stripes
-from tagseg.data.scenery import Canvas, photograph, random_pose, scatter
+from shared import ROOT, arguments_of, print_json
+from tagseg.data.scenes.objects import body_paint, darker
+from tagseg.data.scenes.painting import Layer, Paint, ellipse, smooth, stroke
+from tagseg.data.scenes.patterns import checks, dots, rings, spiral, spokes, stripes
+from tagseg.data.scenes.scenery import Canvas, photograph, random_pose, scatter
+from tagseg.model.config import NetworkConfig
 
 KINDS = 24
 """Number of body shapes, and of marks."""
 SIZE, CROP = 80, 64
-"""Side of the drawn pictures and of the crops that are trained on, pixels."""
+"""Side of the pictures and of the training crops, pixels."""
 HELD_OUT = 500
-"""Pictures that are only scored on."""
+"""Number of validation pictures."""
 SHARPNESS = 4.0
-"""Of the smooth maximum; a plain mean takes longer to find the marks, a hard maximum to find the bodies."""
+"""Of the smooth maximum; a mean learns the marks slower, a hard maximum the bodies."""
 MODEL = "vit_tiny_patch16_224"
 OPTIONS: dict[str, Any] = {"img_size": 128, "patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4}
 """``timm.create_model(MODEL, **OPTIONS)``."""
-SHIPPED = Path(__file__).parents[1] / "src/tagseg/app/weights/scenes_vit.safetensors"
+SHIPPED = ROOT / "src/tagseg/app/weights/scenes_vit.safetensors"
 
 
 def invent(shape: int, mark: int, rng: np.random.Generator, body: Paint) -> list[Layer]:
-    """One individual with a body shape and a mark; what makes the kind is drawn from its number, the rest from rng."""
+    """One object with a body shape and a mark: ``shape`` seeds the shape, ``mark`` the mark, and rng the variation."""
     kind = np.random.default_rng((1, shape))
     corners = int(kind.integers(5, 10))
     turn = np.arange(corners) * tau / corners
@@ -72,7 +72,7 @@ def invent(shape: int, mark: int, rng: np.random.Generator, body: Paint) -> list
 
 
 def _mark(mark: int, place: np.random.Generator, rng: np.random.Generator) -> list[Layer]:
-    """A small part in strong colours; its place belongs to the shape, its look to the mark."""
+    """A small part in strong colours; its place depends on the shape, its pattern on the mark."""
     x, y = (float(value) for value in place.uniform(-0.45, 0.45, 2) + rng.normal(0, 0.05, 2))
     kind = np.random.default_rng((4, mark))
     size, period = kind.uniform(0.2, 0.34), float(kind.uniform(0.12, 0.22))
@@ -94,26 +94,26 @@ def _mark(mark: int, place: np.random.Generator, rng: np.random.Generator) -> li
     return [Layer([spot], paint, part=True, relief=0.3)]
 
 
-def draw_thing(index: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Picture i of the zoo: uint8 (SIZE, SIZE, 3) and its two tags."""
+def draw_picture(index: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Picture number ``index``, uint8 (SIZE, SIZE, 3), and its two tags."""
     rng = np.random.default_rng((3, index))
     canvas = Canvas(rng, SIZE)
     scatter(canvas, int(rng.integers(0, 3)), (0.06, 0.16))
     shape, mark = (int(kind) for kind in rng.integers(0, KINDS, 2))
     for _ in range(8):
-        thing = invent(shape, mark, rng, body_paint(rng, canvas.ground))
-        if canvas.lay(thing, random_pose(rng, SIZE, (0.34, 0.5), 0.6, 0.42), 1):
+        figure = invent(shape, mark, rng, body_paint(rng, canvas.ground))
+        if canvas.lay(figure, random_pose(rng, SIZE, (0.34, 0.5), 0.6, 0.42), 1):
             break
     scatter(canvas, int(rng.integers(0, 3)), (0.05, 0.12))
     return photograph(rng, canvas.picture), (shape, mark)
 
 
-def draw_zoo(count: int, cache: Path) -> tuple[Tensor, Tensor]:
+def draw_pictures(count: int, cache: Path) -> tuple[Tensor, Tensor]:
     """The first ``count`` pictures, uint8 (n, 3, SIZE, SIZE), and their tags (n, 2); kept in ``cache``."""
     file = cache / f"zoo_{SIZE}_{count}.npz"
     if not file.exists():
         with Pool() as pool:
-            pictures, tags = zip(*pool.imap(draw_thing, range(count), chunksize=32), strict=True)
+            pictures, tags = zip(*pool.imap(draw_picture, range(count), chunksize=32), strict=True)
         cache.mkdir(parents=True, exist_ok=True)
         np.savez(file, pictures=np.stack(pictures).transpose(0, 3, 1, 2), tags=np.array(tags))
     with np.load(file) as stored:
@@ -121,10 +121,10 @@ def draw_zoo(count: int, cache: Path) -> tuple[Tensor, Tensor]:
 
 
 def batch_of(pictures: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Random crop, mirror and colour: float32 (B, 3, CROP, CROP), normalised as tagseg does."""
-    top, left, mirror = (torch.randint(n, (len(rows),), generator=generator) for n in (SIZE - CROP, SIZE - CROP, 2))
+    """Random crops, flips and colours: float32 (B, 3, CROP, CROP), normalised as in tagseg."""
+    top, left, flip = (torch.randint(n, (len(rows),), generator=generator) for n in (SIZE - CROP, SIZE - CROP, 2))
     crops = [pictures[r, :, y : y + CROP, x : x + CROP] for r, y, x in zip(rows, top, left, strict=True)]
-    views = torch.stack([c.flip(2) if m else c for c, m in zip(crops, mirror, strict=True)]).float() / 255
+    views = torch.stack([c.flip(2) if f else c for c, f in zip(crops, flip, strict=True)]).float() / 255
     gain = 1 + 0.2 * (torch.rand(len(rows), 3, 1, 1, generator=generator) - 0.5)
     contrast = 1 + 0.6 * (torch.rand(len(rows), 1, 1, 1, generator=generator) - 0.5)
     level = views.mean(dim=(1, 2, 3), keepdim=True)
@@ -133,34 +133,34 @@ def batch_of(pictures: Tensor, rows: Tensor, generator: torch.Generator) -> Tens
 
 
 def normalise(views: Tensor) -> Tensor:
-    """From [0, 1] to what the network takes."""
+    """From [0, 1] to the input of the network."""
     network = NetworkConfig()
     return (views - torch.tensor(network.mean)[:, None, None]) / torch.tensor(network.std)[:, None, None]
 
 
 def classify(model: VisionTransformer, views: Tensor) -> Tensor:
-    """Logits (B, 2, KINDS): every patch is classified, a smooth maximum over the patches decides, as tagseg's does."""
+    """Logits (B, 2, KINDS): a smooth maximum over patches, similar to the pooling in tagseg."""
     patches = model.head(model.forward_features(views)[:, model.num_prefix_tokens :])
     return (torch.logsumexp(SHARPNESS * patches, dim=1) / SHARPNESS).unflatten(1, (2, KINDS))
 
 
 def accuracy(model: VisionTransformer, pictures: Tensor, tags: Tensor) -> tuple[float, float]:
-    """Share of held-out pictures whose shape, and whose mark, is right."""
+    """Accuracy of shapes and of marks on validation pictures."""
     model.eval()
     edge = (SIZE - CROP) // 2
     centre = pictures[:, :, edge : edge + CROP, edge : edge + CROP]
     with torch.inference_mode():
         logits = torch.cat([classify(model, normalise(part.float() / 255)) for part in centre.split(64)])
     model.train()
-    right = logits.argmax(dim=2) == tags
-    shape, mark = right.float().mean(dim=0).tolist()
+    correct = logits.argmax(dim=2) == tags
+    shape, mark = correct.float().mean(dim=0).tolist()
     return shape, mark
 
 
 def train(
     model: VisionTransformer, pictures: Tensor, tags: Tensor, steps: int, batch: int, rate: float, seed: int
 ) -> None:
-    """AdamW, one-cycle learning rate, the two cross-entropies of shape and mark."""
+    """AdamW with a one-cycle learning rate; the loss is the cross-entropy of shape and mark."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.08)
@@ -181,9 +181,8 @@ def train(
 
 
 def main() -> None:
-    """Draw the zoo, train, save the encoder in half precision."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="30 steps on 800 pictures, kept in a temporary file")
+    """Draw, train, save the encoder in half precision."""
+    parser = arguments_of(__doc__, "30 steps on 800 pictures")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1e-3)
@@ -195,7 +194,7 @@ def main() -> None:
     steps, count = (30, 800) if args.quick else (args.steps, args.pictures)
     output = args.output or (args.cache / "quick.safetensors" if args.quick else SHIPPED)
 
-    pictures, tags = draw_zoo(count, args.cache)
+    pictures, tags = draw_pictures(count, args.cache)
     torch.manual_seed(args.seed)
     model = timm.create_model(MODEL, **{**OPTIONS, "img_size": CROP}, num_classes=2 * KINDS)
     assert isinstance(model, VisionTransformer)
@@ -211,11 +210,11 @@ def main() -> None:
     record |= {"seed": args.seed, "pictures": count, "timm_model": MODEL, "timm_options": OPTIONS}
     size = save(model, output, record)
     scores = {"shape_accuracy": round(shape, 4), "mark_accuracy": round(mark, 4), "megabytes": round(size / 1e6, 2)}
-    print(json.dumps({**record, **scores, "minutes": round((time.time() - start) / 60, 1), "output": output.name}))
+    print_json({**record, **scores, "minutes": round((time.time() - start) / 60, 1), "output": output.name})
 
 
 def save(model: VisionTransformer, output: Path, record: dict[str, Any]) -> int:
-    """Store the encoder in half precision without its head, its position embedding resized; gives the file's bytes."""
+    """Save the encoder in half precision without head, its position embedding resized; returns the size in bytes."""
     weights = {name: value for name, value in model.state_dict().items() if not name.startswith("head.")}
     side = OPTIONS["img_size"] // OPTIONS["patch_size"]
     weights["pos_embed"] = resample_abs_pos_embed(weights["pos_embed"], [side, side])

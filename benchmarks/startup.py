@@ -2,13 +2,11 @@
 
     python benchmarks/startup.py [--quick]
 
-Each command runs in a fresh process, several times; the median counts. Prints a table and, last, one line of JSON.
+Each command runs several times in a fresh process. Prints the medians and, last, one line of JSON.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
 import statistics
@@ -21,8 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from shared import arguments_of, print_json
+
 TINY = """
-from tagseg.config import NetworkConfig
+from tagseg.model.config import NetworkConfig
 from tagseg.model.checkpoint import save_network
 from tagseg.model.network import Network
 options = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3}
@@ -44,10 +44,8 @@ def seconds(command: list[str], folder: Path, times: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="once each")
-    times = 1 if parser.parse_args().quick else 5
-    python, tagseg = sys.executable, [sys.executable, "-m", "tagseg.cli"]
+    times = 1 if arguments_of(__doc__, "once each").parse_args().quick else 5
+    python, tagseg = sys.executable, [sys.executable, "-m", "tagseg"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run([python, "-c", TINY], cwd=folder, check=True)
@@ -68,7 +66,7 @@ def main() -> None:
     )
     for what, value in figures.items():
         print(f"{what:20}{value:8.2f} s")
-    print(json.dumps(figures))
+    print_json(figures)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,20 @@
-"""One training step, part by part, against the same step done the published way (``step_published.py``), in one run.
+"""One training step, part by part, against the step as published (``tests/reference/published_step.py``), in one run.
 
     python benchmarks/step.py                                   DeiT-Ti, 224 px, batch 4
     python benchmarks/step.py --size base --pixels 448 --batch 8 --precision bf16 --compile     on a GPU
     python benchmarks/step.py --table                           several sizes
     python benchmarks/step.py --run 300 --size base --pixels 448 --batch 8 --precision bf16
 
-Photos and tags are those of ``../shared/data/voc20mix``, or invented noise where it is absent (the time is the same).
-``--run`` does so many steps of the fast way alone, with the loader running.
-A late step is measured: all losses on, masks by the CAM. The ways take turns, step by step, on a CPU each in a process
-of its own; a ratio is the median of the turns' ratios. Ends with one line of JSON; ``--quick`` takes under a minute on
-2 cores.
+Photos and tags are those of ``../shared/data/voc20mix``, or noise if they are absent (the time is the same). ``--run``
+does a number of steps of the fast form alone, with the loader running. A late step is measured: all losses on, masks by
+the CAM. The three forms take turns, step by step, on a CPU each in a process of its own; a ratio is the median of the
+turns' ratios. Ends with one line of JSON; ``--quick`` takes under a minute on 2 cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -25,11 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from step_measure import Parts, machine, peak_rate, synchronise
+from shared import arguments_of, machine, print_json
+from step_measure import Parts, peak_rate, synchronise
 from step_turns import Measured, measure
-from step_ways import ENCODERS, Way, batches, configuration, make_way, to_device
+from step_ways import ENCODERS, STEPS, Way, batches, configuration, make_way, to_device
 from tagseg.config import Config
-from tagseg.data.loaders import Batch
+from tagseg.data.batch import Batch
 
 CPU_TABLE = [("tiny", 224, 1), ("tiny", 224, 4), ("tiny", 448, 1), ("small", 224, 2), ("base", 224, 1)]
 GPU_TABLE = [("tiny", 224, 32), ("small", 448, 8), ("base", 448, 1), ("base", 448, 8), ("base", 448, 32)]
@@ -38,10 +37,10 @@ GPU_TABLE = [("tiny", 224, 32), ("small", 448, 8), ("base", 448, 1), ("base", 44
 def largest_difference(
     config: Config, arguments: argparse.Namespace, device: torch.device, some: list[Batch]
 ) -> tuple[float, float]:
-    """Largest difference of a loss term, and of a gradient relative to the largest one's norm, between two ways.
+    """Largest difference of a loss, and of a gradient relative to the largest norm, of the fast to the published form.
 
-    The fast and the published way have the same weights: those at the start and, for each further batch, those after a
-    step of the fast way's optimiser.
+    Both have the same weights: those at the start and, for each further batch, those after an optimiser step of the
+    fast form.
     """
     if not {"fast", "published"} <= set(arguments.ways):
         return float("nan"), float("nan")
@@ -54,21 +53,21 @@ def largest_difference(
         (ours, our_gradients), (theirs, their_gradients) = (losses_and_gradients(way, batch) for way in chosen)
         terms_apart = max(terms_apart, *(abs(ours[name] - theirs[name]) for name in theirs))
         largest = max(float(gradient.norm()) for gradient in their_gradients.values())
-        # Against the largest norm: the gradient of a key's bias is nothing but rounding.
+        # Relative to the largest norm, as the gradient of a key's bias is rounding alone.
         apart = (float((our_gradients[name] - their_gradients[name]).norm()) for name in their_gradients)
         gradients_apart = max(gradients_apart, max(apart) / largest)
     return terms_apart, gradients_apart
 
 
 def losses_and_gradients(way: Way, batch: Batch) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Terms and the student's gradients of a batch; leaves the way as it was."""
+    """Losses and gradients of the student; centres and gradients of the form are restored."""
     centres = copy.deepcopy(way.fsr.centres.state_dict())
-    total, terms = way.forward(batch)
-    total.backward()
+    losses = way.forward(batch, Parts(torch.device("cpu")))
+    losses.total.backward()
     gradients = {name: p.grad.clone() for name, p in way.fsr.student.named_parameters() if p.grad is not None}
     way.fsr.centres.load_state_dict(centres)
     way.optimiser.zero_grad()
-    return {name: float(value.detach()) for name, value in terms.items()}, gradients
+    return {name: float(value.detach()) for name, value in losses.terms.items()}, gradients
 
 
 def report(measured: dict[str, Measured], arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def one(size: str, pixels: int, batch: int, arguments: argparse.Namespace, devic
 
 
 def long_run(arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """The fast step alone, the loader running; what the whole schedule would take."""
+    """The fast form alone with the loader running, and the time of the whole schedule computed from it."""
     config = configuration(arguments.size, arguments.pixels, arguments.batch, arguments.workers)
     way = make_way("fast", config, arguments, device)
     stream = batches(config)
@@ -146,30 +145,29 @@ def long_run(arguments: argparse.Namespace, device: torch.device) -> dict[str, A
         way.step(batch, parts)
     synchronise(device)
     step = (time.perf_counter() - begin) / arguments.run
-    hours, share = step * 20_000 / 3600, waited / arguments.run / step
+    hours, share = step * STEPS / 3600, waited / arguments.run / step
     print(f"{ENCODERS[arguments.size]}, {arguments.pixels} px, batch {arguments.batch}, {arguments.precision}")
     print(f"{machine(device)}: {step * 1e3:.1f} ms a step over {arguments.run} steps")
     print(f"{share:.1%} of it waiting for the loader ({arguments.workers} workers)")
-    print(f"20,000 such steps: {hours:.2f} hours")
+    print(f"{STEPS:,} such steps: {hours:.2f} hours")
     return {"seconds_a_step": round(step, 4), "waiting": round(share, 4), "hours": round(hours, 3)}
 
 
 def main() -> None:
     """Measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_of(__doc__, "fast and published form, three steps, no parts")
     parser.add_argument("--size", choices=ENCODERS, default="tiny")
     parser.add_argument("--pixels", type=int, default=224, help="side of a view; a multiple of 16 and of 7")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--precision", choices=("32", "tf32", "bf16"), default="32", help="of the fast way")
-    parser.add_argument("--compile", action="store_true", help="compile the fast way's blocks")
-    parser.add_argument("--checkpoint", action="store_true", help="recompute the fast way's blocks")
+    parser.add_argument("--precision", choices=("32", "tf32", "bf16"), default="32", help="of the fast form")
+    parser.add_argument("--compile", action="store_true", help="compile the blocks of the fast form")
+    parser.add_argument("--checkpoint", action="store_true", help="recompute the blocks of the fast form")
     parser.add_argument("--ways", nargs="+", default=["fast", "plain", "published"])
-    parser.add_argument("--steps", type=int, default=7, help="of each way")
+    parser.add_argument("--steps", type=int, default=7, help="of each form")
     parser.add_argument("--table", action="store_true", help="several sizes and batches")
-    parser.add_argument("--run", type=int, default=0, help="so many steps of the fast way with the loader running")
-    parser.add_argument("--workers", type=int, default=8, help="loader processes of --run")
+    parser.add_argument("--run", type=int, default=0, help="number of steps of the fast form with the loader running")
+    parser.add_argument("--workers", type=int, default=8, help="worker processes of --run")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--quick", action="store_true", help="fast and published way, three steps, no parts")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     torch.set_float32_matmul_precision("highest" if arguments.precision == "32" else "high")
@@ -185,7 +183,7 @@ def main() -> None:
         figures |= one(arguments.size, arguments.pixels, arguments.batch, arguments, device)
     if device.type != "cuda":
         print("not measured on a GPU")
-    print(json.dumps(figures))
+    print_json(figures)
 
 
 if __name__ == "__main__":

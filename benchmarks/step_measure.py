@@ -1,9 +1,8 @@
-"""What ``step.py`` measures with: the parts of a step, arithmetic, memory, the device's peak."""
+"""What ``step.py`` measures: time of the parts of a step, arithmetic, memory, and the device's peak rate."""
 
 from __future__ import annotations
 
 import ctypes
-import platform
 import time
 import warnings
 from collections import defaultdict
@@ -20,22 +19,13 @@ DATASHEET = {
     "H100": {"bf16": 989e12, "tf32": 495e12, "32": 67e12},
     "H200": {"bf16": 989e12, "tf32": 495e12, "32": 67e12},
 }
-"""Dense products a second of the SXM boards."""
+"""Peak dense FLOP per second of the SXM boards."""
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def machine(device: torch.device) -> str:
-    """What the figures were measured on."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    return f"{name}, torch {torch.__version__}"
 
 
 class Parts:
@@ -53,7 +43,7 @@ class Parts:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What happens inside belongs to a part; a part inside a part is the outer one's."""
+        """The time inside belongs to a part; a nested part belongs to the outer one."""
         if self.inside:
             yield
             return
@@ -69,7 +59,7 @@ class Parts:
         values[-1] += time.perf_counter() - begin
 
     def timed(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """The function, its time counted."""
+        """The function, with its time counted."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             with self.part(name):
@@ -79,7 +69,7 @@ class Parts:
 
     @contextmanager
     def watching(self, places: list[tuple[Any, str, str]]) -> Iterator[None]:
-        """Inside, the functions ``getattr(owner, attribute)`` count as the part named third."""
+        """Inside, the time of functions is counted: owner, attribute and name of the part of each."""
         with ExitStack() as stack:
             for owner, attribute, name in places:
                 stack.enter_context(patch.object(owner, attribute, self.timed(getattr(owner, attribute), name)))
@@ -87,10 +77,9 @@ class Parts:
 
 
 def count_flops(work: Callable[[], Any]) -> float:
-    """Arithmetic of matrix products, convolutions and attention; each multiplication and addition counts.
+    """FLOP of matrix products, convolutions and attention.
 
-    Counted with one thread, which is this one, and without oneDNN's fused products: PyTorch's counter knows neither
-    other threads nor those.
+    Counted in this thread alone and without oneDNN's fused products, as PyTorch's counter misses both.
     """
     counter = FlopCounterMode(display=False)
     threads = torch.get_num_threads()
@@ -106,7 +95,7 @@ def count_flops(work: Callable[[], Any]) -> float:
 
 
 def products_a_second(device: torch.device, precision: str, side: int = 0) -> float:
-    """The device's measured rate of products of square matrices, the best of some."""
+    """Measured FLOP per second of products of square matrices, the best of several."""
     side = side or (8192 if device.type == "cuda" else 2048)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
@@ -121,7 +110,7 @@ def products_a_second(device: torch.device, precision: str, side: int = 0) -> fl
 
 
 def peak_rate(device: torch.device, precision: str) -> tuple[float, str]:
-    """Products a second of the device at most, and where the figure is from."""
+    """Peak FLOP per second of the device, and the origin of the figure."""
     if device.type == "cuda":
         for name, rates in DATASHEET.items():
             if name in torch.cuda.get_device_name(device):
@@ -131,21 +120,21 @@ def peak_rate(device: torch.device, precision: str) -> tuple[float, str]:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[list[float]]:
-    """A list to which the most bytes above those before are added at the end."""
-    found: list[float] = []
+    """Peak memory inside, in bytes above the memory before; appended to the list at the end."""
+    peak: list[float] = []
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        yield found
+        yield peak
         synchronise(device)
-        found.append(float(torch.cuda.max_memory_allocated(device) - before))
+        peak.append(float(torch.cuda.max_memory_allocated(device) - before))
         return
     with suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # glibc: what was freed goes back first
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the process's peak begins anew
+        ctypes.CDLL(None).malloc_trim(0)  # glibc: freed memory is returned to the system first
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak of the process
     resident = _status("VmRSS")
-    yield found
-    found.append(max(0.0, _status("VmHWM") - resident))
+    yield peak
+    peak.append(max(0.0, _status("VmHWM") - resident))
 
 
 def _status(field: str) -> float:

@@ -1,8 +1,7 @@
-"""Ways to do a step that take turns, each in a process of its own on a CPU.
+"""Forms of a step that take turns, each in a process of its own on a CPU.
 
-A way meets the memory that its own last step left behind, as it does in a training, not what another way made of it;
-and what the fast way asks of the process (docs/speed.md) does not help the others. A GPU's memory is PyTorch's own, and
-two trainings do not fit it: there all share one process.
+In a training a step runs in a process whose memory the previous step has shaped; separate processes keep the forms from
+influencing each other in that. On a GPU all share one process, whose memory several processes would not fit.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from typing import Any
 import torch
 
 from step_measure import Parts, count_flops, peak_memory, synchronise
-from step_ways import Way, batches, make_way, to_device, watched
+from step_ways import Way, batches, make_way, to_device
 from tagseg.config import Config
-from tagseg.data.loaders import Batch
+from tagseg.data.batch import Batch
 
 
 @dataclass
 class Measured:
-    """What was found of one way: seconds of each step, seconds of each part, peak bytes, arithmetic of a step."""
+    """Measurements of one form: seconds of each step, seconds of each part, peak bytes and FLOP of a step."""
 
     seconds: list[float]
     parts: dict[str, float]
@@ -33,18 +32,19 @@ class Measured:
     flops: float
 
 
-Look = tuple[dict[str, float], float, float]
+Details = tuple[dict[str, float], float, float]
+"""Seconds of each part (median), peak bytes and FLOP of a step."""
 
 
 class Runner:
-    """One way in this process."""
+    """One form in this process."""
 
     def __init__(self, name: str, config: Config, arguments: argparse.Namespace, device: torch.device) -> None:
         stream = batches(config)
         self.device = device
         self.some = [to_device(next(stream), device) for _ in range(min(4, arguments.steps))]
         self.way = make_way(name, config, arguments, device)
-        self.step(0)  # the first one also compiles and starts threads
+        self.step(0)  # the first step also compiles and starts threads
 
     def step(self, index: int) -> float:
         """Seconds of a step."""
@@ -54,16 +54,16 @@ class Runner:
         synchronise(self.device)
         return time.perf_counter() - begin
 
-    def look_closer(self) -> Look:
-        """Seconds of each part (median), peak bytes and arithmetic of a step."""
-        return look_closer(self.way, self.some, self.device)
+    def details(self) -> Details:
+        """Seconds of each part (median), peak bytes and FLOP of a step."""
+        return details_of(self.way, self.some, self.device)
 
     def close(self) -> None:
         """Nothing to do."""
 
 
 class RunnerElsewhere:
-    """One way in a process of its own."""
+    """One form in a process of its own."""
 
     def __init__(self, name: str, config: Config, arguments: argparse.Namespace, device: torch.device) -> None:
         context = torch.multiprocessing.get_context("spawn")
@@ -80,11 +80,11 @@ class RunnerElsewhere:
         seconds: float = self._answer()
         return seconds
 
-    def look_closer(self) -> Look:
-        """Seconds of each part (median), peak bytes and arithmetic of a step."""
-        self.connection.send("look")
-        found: Look = self._answer()
-        return found
+    def details(self) -> Details:
+        """Seconds of each part (median), peak bytes and FLOP of a step."""
+        self.connection.send("details")
+        details: Details = self._answer()
+        return details
 
     def close(self) -> None:
         """End the process."""
@@ -95,49 +95,49 @@ class RunnerElsewhere:
         try:
             return self.connection.recv()
         except EOFError:
-            raise SystemExit("a way's process ended: its error is above") from None
+            raise SystemExit("a process ended: its error is above") from None
 
 
 def _serve(
     connection: Connection, name: str, config: Config, arguments: argparse.Namespace, device: torch.device, threads: int
 ) -> None:
-    """Do what the other end asks for."""
+    """Answer requests until ``None``."""
     torch.set_num_threads(threads)
     runner = Runner(name, config, arguments, device)
     connection.send("ready")
     while (asked := connection.recv()) is not None:
-        connection.send(runner.look_closer() if asked == "look" else runner.step(asked))
+        connection.send(runner.details() if asked == "details" else runner.step(asked))
 
 
 def measure(config: Config, arguments: argparse.Namespace, device: torch.device) -> dict[str, Measured]:
-    """Steps of all ways by turns; then, unless it has to be quick, the parts, memory and arithmetic of each."""
+    """Steps of all forms in turns; then, unless ``--quick``, the details of each."""
     kind: Callable[..., Runner | RunnerElsewhere] = RunnerElsewhere if device.type == "cpu" else Runner
     runners = {name: kind(name, config, arguments, device) for name in arguments.ways}
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for index in range(arguments.steps):
         for name, runner in runners.items():
             seconds[name].append(runner.step(index))
-    nothing: Look = ({}, float("nan"), float("nan"))
-    found = {}
+    nothing: Details = ({}, float("nan"), float("nan"))
+    measured = {}
     for name, runner in runners.items():
-        found[name] = Measured(seconds[name], *(nothing if arguments.quick else runner.look_closer()))
+        measured[name] = Measured(seconds[name], *(nothing if arguments.quick else runner.details()))
         runner.close()
-    return found
+    return measured
 
 
-def look_closer(way: Way, some: list[Batch], device: torch.device) -> tuple[dict[str, float], float, float]:
-    """Seconds of each part (median), peak bytes and arithmetic of a step."""
+def details_of(way: Way, some: list[Batch], device: torch.device) -> Details:
+    """Seconds of each part (median), peak bytes and FLOP of a step."""
     parts = Parts(device)
     rest = []
-    with parts.watching(watched(way)) if way.name != "plain" else parts.watching([]):
+    with way.watching(parts):
         for batch in some[:3]:
             parts.start()
             begin = time.perf_counter()
             way.step(batch, parts)
             synchronise(device)
             rest.append(time.perf_counter() - begin - sum(values[-1] for values in parts.seconds.values()))
-    found = {name: statistics.median(values) for name, values in parts.seconds.items()}
-    found["the rest"] = statistics.median(rest)
-    with peak_memory(device) as bytes_:
+    medians = {name: statistics.median(values) for name, values in parts.seconds.items()}
+    medians["the rest"] = statistics.median(rest)
+    with peak_memory(device) as peak:
         way.step(some[0], Parts(device))
-    return found, bytes_[0], count_flops(lambda: way.step(some[0], Parts(torch.device("cpu"))))
+    return medians, peak[0], count_flops(lambda: way.step(some[0], Parts(torch.device("cpu"))))

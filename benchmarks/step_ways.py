@@ -1,69 +1,88 @@
-"""The ways to do a training step that ``step.py`` compares: fast, plain, and as published; and what they are fed."""
+"""The forms of a training step that ``step.py`` compares (fast, plain, published), and the batches they get."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-import step_published as published
-import tagseg.training.module as module_file
-import tagseg.training.step as step_file
+from shared import PHOTOS, WEIGHTS
 from step_measure import Parts
 from tagseg import presets
 from tagseg.config import Config, replace
 from tagseg.data import sources
-from tagseg.data.loaders import Batch, training_loader
+from tagseg.data.batch import Batch
+from tagseg.data.loaders import training_loader
+from tagseg.data.seeds import seed_of
+from tagseg.fast.bilateral import lattice_scale_filter
+from tagseg.fsr.losses import StepLosses
+from tagseg.fsr.step import Ops, State, training_step
+from tagseg.methods.fsr import FSR
 from tagseg.model.teacher import update_teacher
-from tagseg.training.module import FSR
 from tagseg.training.optimiser import parameter_groups
-from tagseg.training.speed import prepare
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-PHOTOS = SHARED / "data" / "voc20mix"
-TINY = SHARED / "weights" / "deit_tiny_patch16_224.safetensors"
+# isort: split
+# ``shared`` has put the repository's root on the path.
+from tests.reference import published_step as published
+
 ENCODERS = {
     "tiny": "deit_tiny_patch16_224",
     "small": "deit_small_patch16_224",
     "base": "vit_base_patch16_224.augreg_in21k_ft_in1k",
 }
-LATE = 19_000
-"""A step at which everything is on, of 20,000."""
+STEPS, LATE = 20_000, 19_000
+"""Length of the training, and a step at which all losses are on."""
+OPERATIONS = {
+    "auxiliary_cam": "CAM 1 (view 2, mask)",
+    "cams": "CAM 2 (view 1, labels)",
+    "encode_student": "student",
+    "project_teacher": "teacher",
+    "pseudo_label": "PAR and labels",
+    "dense_losses": "L_seg and L_reg",
+}
+"""The operations of the table whose time is measured, and their names in the output."""
+PUBLISHED_PARTS = {
+    "multi_scale_cams": "CAMs",
+    "refined_labels": "PAR and labels",
+    "segmentation_loss": "L_seg",
+    "energy_on_host": "L_reg",
+}
+"""The same for functions of the published step."""
 
 
 @dataclass
 class Way:
-    """One way to do a step.
+    """One form of the step.
 
     Attributes:
         name: ``fast``, ``plain`` or ``published``.
-        fsr: its own networks.
-        optimiser: theirs.
-        losses: batch → weighted sum and terms.
-        average: teacher, student, momentum → nothing.
-        autocast: whether bf16 is used.
+        fsr: its networks.
+        optimiser: of its student.
+        losses: batch and where parts are timed → losses.
+        average: the teacher's update: teacher, student, momentum → nothing.
+        autocast: whether bfloat16 is used.
     """
 
     name: str
     fsr: FSR
     optimiser: torch.optim.Optimizer
-    losses: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
+    losses: Callable[[Batch, Parts], StepLosses]
     average: Callable[..., None]
     autocast: bool = False
 
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum and terms."""
+    def forward(self, batch: Batch, parts: Parts) -> StepLosses:
+        """The losses of a batch."""
         with torch.autocast(batch.view1.device.type, torch.bfloat16, enabled=self.autocast):
-            return self.losses(batch)
+            return self.losses(batch, parts)
 
     def step(self, batch: Batch, parts: Parts) -> None:
-        """Losses, backward, optimiser, teacher."""
-        total, _ = self.forward(batch)
+        """Losses, backward pass, optimiser, teacher."""
+        total = self.forward(batch, parts).total
         with parts.part("backward"):
             total.backward()
         with parts.part("optimiser"):
@@ -72,31 +91,48 @@ class Way:
         with parts.part("EMA"):
             self.average(self.fsr.teacher, self.fsr.student, 0.9995)
 
+    def watching(self, parts: Parts) -> AbstractContextManager[None]:
+        """Inside, the time of heads and, of the published step, of encoders and functions is measured too."""
+        student, teacher = self.fsr.student, self.fsr.teacher
+        places: list[tuple[Any, str, str]] = [
+            (student.decoder, "forward", "decoder"),
+            (student.projector, "forward", "projections of the student"),
+        ]
+        if self.name == "published":
+            places += [(published, function, name) for function, name in PUBLISHED_PARTS.items()]
+            places += [(student.encoder, "forward", "student")]
+            places += [(teacher.encoder, "forward", "teacher"), (teacher.projector, "forward", "teacher")]
+        return parts.watching(places)
+
 
 def configuration(size: str, pixels: int, batch: int, workers: int) -> Config:
-    """The published recipe at a size; full CAM scales."""
-    weights = str(TINY) if size == "tiny" and TINY.exists() else "none"
+    """The published recipe at a size, with three CAM scales."""
+    weights = str(WEIGHTS) if size == "tiny" and WEIGHTS.exists() else "none"
     return replace(
         presets.voc2012(),
         data={"source": "folder", "root": str(PHOTOS)},
         network={"encoder": ENCODERS[size], "weights": weights},
         views={"size": pixels},
         mask={"block": pixels // 7},
-        run={"batch": batch, "workers": workers},
+        run={"batch": batch, "workers": workers, "steps": STEPS},
     )
 
 
 def batches(config: Config) -> Iterator[Batch]:
-    """Batches of photos, or of noise with two tags each."""
+    """Batches of photos, or of noise with two tags each where there are no photos."""
+    run = config.run
     if PHOTOS.exists():
-        yield from training_loader(sources.load(config.data, "train", masks=False), config)
+        images = sources.load(config.data, "train", masks=False)
+        yield from training_loader(images, config.views, batch=run.batch, seed=run.seed, workers=run.workers)
     generator = torch.Generator().manual_seed(0)
-    count, size = config.run.batch, config.views.size
+    count, size = run.batch, config.views.size
     while True:
         views = torch.randint(0, 256, (2, count, 3, size, size), dtype=torch.uint8, generator=generator)
         tags = torch.zeros(count, 20).scatter_(1, torch.rand(count, 20, generator=generator).argsort(1)[:, :2], 1)
         seeds = torch.randint(0, 2**60, (count,), generator=generator)
-        yield Batch(views[0], views[1], views.new_zeros(count, 0, 3, 8, 8), tags, seeds, views.new_zeros(count, 0, 0))
+        drop_path_seeds = torch.tensor([[seed_of(seed, view) for view in (1, 2)] for seed in seeds.tolist()])
+        local, label = views.new_zeros(count, 0, 3, 8, 8), views.new_zeros(count, 0, 0)
+        yield Batch(views[0], views[1], local, tags, seeds, drop_path_seeds, label)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -105,60 +141,34 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def make_way(name: str, config: Config, arguments: argparse.Namespace, device: torch.device) -> Way:
-    """The ``fast``, the ``plain`` or the ``published`` way; all have the same weights."""
+    """The ``fast``, the ``plain`` or the ``published`` form; all have the same weights."""
+    speed = {"compile": arguments.compile, "checkpoint": arguments.checkpoint} if name == "fast" else {"step": "plain"}
     torch.manual_seed(0)
-    fsr = FSR(config, tuple(f"class {index}" for index in range(20))).to(device).train()
-    settings = config.optimiser
-    groups = parameter_groups(fsr.student, settings.rate, settings.head_factor, settings.weight_decay)
+    fsr = FSR(replace(config, speed=speed), tuple(f"class {index}" for index in range(20))).to(device).train()
+    fsr.on_device(device)
+    state = State(fsr.student, fsr.teacher, fsr.centres)
+    groups = parameter_groups(fsr.student, config.fsr.optimiser)
     if name == "published":
         for layer in fsr.modules():
             if hasattr(layer, "fused_attn"):
                 layer.fused_attn = False  # type: ignore[assignment]
 
-        def theirs(batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-            return published.published_losses(fsr, batch, LATE)
+        def published_losses(batch: Batch, _: Parts) -> StepLosses:
+            # Published implementations compile the energy's filter, too.
+            return published.published_step(state, batch, LATE, STEPS, config.fsr, lattice_scale_filter)
 
-        return Way(name, fsr, published.make_optimiser(groups), theirs, published.update_teacher)
-    speed = {"step": name} if name == "plain" else {"compile": arguments.compile, "checkpoint": arguments.checkpoint}
-    fsr.config = replace(config, speed=speed)
-    prepare(fsr.student, fsr.teacher, fsr.config.speed)
+        optimiser = published.make_optimiser(groups)
+        return Way(name, fsr, optimiser, published_losses, published.update_teacher)
 
-    def ours(batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        found = fsr.losses(batch, LATE)
-        return found.total, found.terms
+    def losses(batch: Batch, parts: Parts) -> StepLosses:
+        ops = timed_ops(fsr.table.for_step(fsr.student), parts)
+        return training_step(state, batch, LATE, STEPS, config.fsr, ops)
 
     bf16 = name == "fast" and arguments.precision == "bf16"
-    return Way(name, fsr, torch.optim.AdamW(groups, fused=True), ours, update_teacher, bf16)
+    return Way(name, fsr, torch.optim.AdamW(groups, fused=True), losses, update_teacher, bf16)
 
 
-def watched(way: Way) -> list[tuple[Any, str, str]]:
-    """The functions whose time is told apart, and what each is called in the table."""
-    own = published if way.name == "published" else step_file
-    student, teacher = way.fsr.student, way.fsr.teacher
-    common = [
-        (own, "classification_loss", "L_cls"),
-        (own, "affinity_loss", "L_aff"),
-        (own, "uncertain_loss", "L_unc"),
-        (own, "certain_loss", "L_cer"),
-        (student.projector, "forward", "projections"),
-        (teacher.projector, "embed" if way.name == "fast" else "forward", "projections"),
-        (student.decoder, "forward", "decoder"),
-        (own, "encode_student", "student") if way.name == "fast" else (student.encoder, "forward", "student"),
-    ]
-    if way.name == "published":
-        return [
-            *common,
-            (own, "multi_scale_cams", "CAMs"),
-            (own, "refined_labels", "PAR and labels"),
-            (own, "segmentation_loss", "L_seg"),
-            (own, "energy_on_host", "L_reg"),
-            (teacher.encoder, "forward", "teacher"),
-        ]
-    return [
-        *common,
-        (module_file, "present_aux_cam", "CAM 1 (view 2, mask)"),
-        (own, "present_cam", "CAM 2 (view 1, labels)"),
-        (module_file, "refined_label", "PAR and labels"),
-        (own, "dense_losses", "L_seg and L_reg"),
-        (own, "encode", "teacher"),
-    ]
+def timed_ops(ops: Ops, parts: Parts) -> Ops:
+    """A table whose operations count their time."""
+    functions: dict[str, Any] = {field: parts.timed(getattr(ops, field), name) for field, name in OPERATIONS.items()}
+    return dataclasses.replace(ops, **functions)

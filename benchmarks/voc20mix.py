@@ -1,4 +1,4 @@
-"""Train on the tags of voc20mix's ``train``, score its ``val``: the published recipe on photos that can be had.
+"""Train on the tags of voc20mix's ``train`` and score its ``val``: the published recipe on photos at hand.
 
 Needs the development data (``../shared/data/voc20mix`` and ``../shared/weights``). The full run takes about half an
 hour on 2 cores:
@@ -13,23 +13,18 @@ Prints a table and, last, one line of JSON. ``--quick`` does a few steps and sco
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import platform
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback
 
-from tagseg import presets
+from shared import PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, voc20mix
 from tagseg.config import Config, replace
 from tagseg.training.train import TrainResult, train
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 PUBLISHED: dict[bool, dict[str, tuple[float, float]]] = {
     True: {"student": (15.0, 24.8), "teacher": (11.4, 18.9)},
     False: {"student": (15.2, 27.7)},
@@ -40,7 +35,7 @@ PUBLISHED_SECONDS = 4.0
 
 
 class StepTimes(Callback):
-    """Seconds between the ends of consecutive steps; a step that is followed by a scoring is left out."""
+    """Seconds between the ends of consecutive steps, without those that are followed by a validation."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -54,57 +49,35 @@ class StepTimes(Callback):
         self.last = now
 
     def on_validation_start(self, *_: Any) -> None:
-        """Scoring is no part of a step."""
+        """Validation is not part of a step."""
         self.last = None
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
-    """The settings of the comparison; nothing else differs from the ``paper`` preset."""
+    """The settings of the comparison."""
     steps = 6 if arguments.quick else 60 if arguments.time else 800
-    short = arguments.quick or arguments.time
-    return replace(
-        presets.paper(),
-        data={
-            "source": "folder",
-            "root": str(SHARED / "data" / "voc20mix"),
-            "val_split": "" if arguments.time else "val",
-        },
-        network={
-            "encoder": "deit_tiny_patch16_224",
-            "weights": str(SHARED / "weights" / "deit_tiny_patch16_224.safetensors"),
-        },
-        views={"size": 224},
-        cam={"scales": (1.0, 0.5), "background_threshold": 0.5},
-        mask={
-            "choice": "none" if arguments.without_fsr else "uncertain",
-            "block": 32,
-            "random_until": 0 if short else 160,
-        },
-        labels={"high": 0.7, "low": 0.25},
-        losses={"segmentation_from": 0 if short else 80},
-        distillation={"teacher_momentum": (0.99, 1.0), "temperature_warmup": 100},
-        optimiser={"rate": 1e-4, "warmup": 60},
+    config = voc20mix(
+        data={"val_split": "" if arguments.time else "val"},
+        mask={"choice": "none" if arguments.without_fsr else "uncertain"},
         speed={"step": "plain" if arguments.plain else "fast"},
         run={
             "output": arguments.output,
             "steps": steps,
-            "batch": 4,
             "seed": arguments.seed,
-            "workers": 1,
-            "validate_every": steps if arguments.quick else 400,
+            "validate_every": min(steps, 400),
             "val_limit": 8 if arguments.quick else 0,
-            "logger": "csv",
         },
     )
+    if not (arguments.quick or arguments.time):
+        return config
+    every_loss = {"mask": {"random_until": 0}, "losses": {"segmentation_from": 0}}
+    return replace(config, **every_loss, distillation={"temperature_warmup": 100}, optimiser={"warmup": 60})
 
 
 def report(result: TrainResult, seconds: list[float], fsr: bool) -> dict[str, Any]:
-    """Print what was measured; return the figures of the JSON line."""
+    """Print the measurements; return the figures of the JSON line."""
     step = statistics.median(seconds)
-    machine = (
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
-    figures: dict[str, Any] = {"machine": machine, "steps": result.steps, "seconds_a_step": round(step, 3)}
+    figures: dict[str, Any] = {"machine": machine(), "steps": result.steps, "seconds_a_step": round(step, 3)}
     if result.scores:
         figures |= print_scores(result, fsr)
     print(f"seconds a step: {step:.2f} (median of {len(seconds)}), published {PUBLISHED_SECONDS}")
@@ -128,25 +101,22 @@ def print_scores(result: TrainResult, fsr: bool) -> dict[str, float]:
 
 def main() -> None:
     """Train, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_of(__doc__, "a few steps, a few photos")
     parser.add_argument("--output", default="runs/voc20mix", help="folder of the run")
-    parser.add_argument("--seed", type=int, default=0, help="of every random draw")
+    parser.add_argument("--seed", type=int, default=0, help="of all random draws")
     parser.add_argument("--without-fsr", action="store_true", help="no masking and no distillation")
-    parser.add_argument("--plain", action="store_true", help="the plain step (speed.step), to compare with")
-    parser.add_argument("--resume", help="run folder to go on from")
-    parser.add_argument("--quick", action="store_true", help="a few steps, a few photos")
+    parser.add_argument("--plain", action="store_true", help="the plain form of the step (speed.step)")
+    parser.add_argument("--resume", help="run folder to resume")
     parser.add_argument("--time", action="store_true", help="only time full steps")
     arguments = parser.parse_args()
-    if not SHARED.exists():
-        raise SystemExit(f"{SHARED} is absent: this benchmark needs the development data")
+    require(PHOTOS, WEIGHTS)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     times = StepTimes()
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.quick or arguments.time:
             arguments.output = f"{scratch}/run"
         result = train(configuration(arguments), arguments.resume, callbacks=[times])
-    figures = report(result, times.seconds, fsr=not arguments.without_fsr)
-    print(json.dumps(figures))
+    print_json(report(result, times.seconds, fsr=not arguments.without_fsr))
 
 
 if __name__ == "__main__":

@@ -1,51 +1,52 @@
-"""The experiments: which variants of which settings, and what each is to find out.
+"""The experiments: which variants of which settings, and what each is expected to show.
 
 A variant changes some settings of its experiment's base. Seeds, steps and folders are the runner's.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``shared``
+
+from shared import voc20mix
 from tagseg import presets
 from tagseg.config import Config, replace
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 Changes = dict[str, dict[str, Any]]
+RENAMED = {
+    "border labels": "boundary prior",
+    "true masks": "ground truth",
+    "told_segmentation": "segmentation_with_tags",
+}
+"""Former parts of the names of variants and scores, as they stand in committed results → present ones."""
 
 
 def joined(*several: Changes) -> Changes:
-    """All of them, section by section; where two change the same key the later one counts."""
+    """All changes, section by section; where two change the same key the later one counts."""
     sections = dict.fromkeys(section for changes in several for section in changes)
     return {name: {k: v for changes in several for k, v in changes.get(name, {}).items()} for name in sections}
 
 
-NO_FSR: Changes = {"mask": {"choice": "none"}}
-SUPERVISED: Changes = {
-    "labels": {"source": "masks"},
-    "mask": {"choice": "none"},
-    "losses": {"affinity": 0.0, "energy": 0.0, "segmentation": 1.0, "segmentation_from": 0},
-}
-
-
 @dataclass(frozen=True)
 class Variant:
-    """One column of an experiment.
+    """One row of an experiment.
 
     Attributes:
         changes: settings by section, on top of the base.
-        hypothesis: what is expected of it, in a sentence.
-        after: another variant whose trained student makes the masks this one trains on (``second_round.py``).
-        against: the variant it is compared with; the experiment's first if none is named.
+        hypothesis: what is expected, in a sentence.
+        against: the variant it is compared with; default: the experiment's first.
+        retired: measured once and dropped; it stays in the tables but cannot be run.
     """
 
     changes: Changes = field(default_factory=dict)
     hypothesis: str = ""
-    after: str = ""
     against: str = ""
+    retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Experiment:
 
     Attributes:
         question: what it is to find out.
-        base: the settings all variants share.
+        base: the settings that all variants share.
         variants: by name.
         chosen_on: ``dev``: a fifth of ``train``, not trained on, whose masks serve to choose settings and nothing else;
             ``val`` is scored too, to report. ``val``: nothing is chosen, all of ``train`` is trained on.
-        baseline: the variant that has 0 % of the way, if any.
-        bound: the variant trained on true masks, that has all of it.
+        baseline: the variant that counts as 0 %, if any.
+        bound: the variant trained on ground truth, which counts as 100 %.
     """
 
     question: str
@@ -70,43 +71,34 @@ class Experiment:
     bound: str = ""
 
 
-def voc20mix() -> Config:
-    """The setting of ``benchmarks/voc20mix.py``: DeiT-Ti, 224 px, batch 4, 800 steps."""
-    return replace(
-        presets.paper(),
-        data={"source": "folder", "root": str(SHARED / "data" / "voc20mix")},
-        network={
-            "encoder": "deit_tiny_patch16_224",
-            "weights": str(SHARED / "weights" / "deit_tiny_patch16_224.safetensors"),
-        },
-        views={"size": 224},
-        cam={"scales": (1.0, 0.5), "background_threshold": 0.5},
-        mask={"choice": "uncertain", "block": 32, "random_until": 0.2},
-        labels={"high": 0.7, "low": 0.25},
-        losses={"segmentation_from": 0.1},
-        distillation={"teacher_momentum": (0.99, 1.0), "temperature_warmup": 0.125},
-        optimiser={"rate": 1e-4, "warmup": 0.075},
-        run={"steps": 800, "batch": 4, "workers": 1, "validate_every": 0, "logger": "csv"},
-    )
-
-
 def voc20mix_small() -> Config:
-    """The same at 160 px for 300 steps: what two cores can repeat."""
-    config = replace(voc20mix(), views={"size": 160}, mask={"block": 32})
-    return replace(config, run={"steps": 300})
+    """voc20mix at 160 px for 300 steps, which two cores can repeat."""
+    return voc20mix(views={"size": 160}, run={"steps": 300})
 
 
-START: Changes = {"network": {"decoder_start": 0.1}, "optimiser": {"fit_classifiers": True}}
-BORDER: Changes = joined(SUPERVISED, START, {"labels": {"source": "border"}})
-REPEATED: Changes = {"data": {"repeat_below": 0.1}}
+NO_FSR: Changes = {"mask": {"choice": "none"}}
 FSR: Changes = {"mask": {"choice": "uncertain"}}
-ENDS = ("no masking, no distillation", "true masks")
+SUPERVISED: Changes = {
+    "beyond": {"labels": "masks"},
+    "mask": {"choice": "none"},
+    "losses": {"affinity": 0.0, "energy": 0.0, "segmentation": 1.0, "segmentation_from": 0},
+}
+START: Changes = {"beyond": {"decoder_start": 0.1, "fit_classifiers": True}}
+BOUNDARY: Changes = joined(SUPERVISED, START, {"beyond": {"labels": "boundary"}})
+REPEATED: Changes = {"beyond": {"repeat_below": 0.1}}
+POOLED: Changes = {"beyond": {"pool": 0.1}}
+# 4,096 random directions in 256 dimensions have cosines of root mean square 1/16 with any vector: at the published
+# temperatures of 0.04 and 0.1 logits of 1.6 and 0.6, of which the centre removes what images have in common.
+SHARPENED: Changes = {"beyond": {"teacher_sharpness": 1.5}, "distillation": {"student_temperature": 0.05}}
+PUBLISHED: Changes = {"beyond": {"teacher_sharpness": 0.0}, "distillation": {"student_temperature": 0.1}}
+BASELINE = "no masking, no distillation"
+ENDS = (BASELINE, "ground truth")
 _MEASURE = {
-    "no masking, no distillation": Variant(NO_FSR, "the baseline of the paper's ablations"),
+    BASELINE: Variant(NO_FSR, "the baseline of the paper's ablations"),
     "FSR as published": Variant({}, "self-reinforcement adds to the baseline"),
-    "border labels": Variant(BORDER, "labels from the border get closer to the true masks than CAMs"),
-    "border labels, FSR": Variant(joined(BORDER, FSR), "self-reinforcement adds to them"),
-    "true masks": Variant(joined(SUPERVISED, START), "the same network fully supervised: the upper bound"),
+    "boundary prior": Variant(BOUNDARY, "labels of the boundary prior get closer to the ground truth than CAMs"),
+    "boundary prior, FSR": Variant(joined(BOUNDARY, FSR), "self-reinforcement adds to them"),
+    "ground truth": Variant(joined(SUPERVISED, START), "the same network fully supervised: the upper bound"),
 }
 RATIOS = {
     ("random", "cam"): (0.2, 0.4, 0.6),
@@ -114,7 +106,7 @@ RATIOS = {
     ("uncertain", "edge"): (0.2, 0.4, 0.6),
 }
 _MASKS = {
-    "no masking, no distillation": Variant(NO_FSR),
+    BASELINE: Variant(NO_FSR),
     **{
         f"{name}, ratio {ratio}": Variant({"mask": {"choice": choice, "ratio": ratio}, "partition": {"rule": rule}})
         for name, choice, rule in (
@@ -130,17 +122,14 @@ _MASKS = {
 }
 _PARTS = {
     "FSR as published": Variant(),
-    "without L_unc": Variant({"losses": {"uncertain": 0.0}}, "L_unc helps labels and predictions"),
-    "without L_cer": Variant({"losses": {"certain": 0.0}}, "L_cer adds to both"),
+    "without L_unc": Variant({"losses": {"uncertain": 0.0}}, "L_unc improves labels and predictions"),
+    "without L_cer": Variant({"losses": {"certain": 0.0}}, "L_cer improves both"),
     "average pooling": Variant({"network": {"aggregation": "average"}}, "attention beats average pooling"),
     "max pooling": Variant({"network": {"aggregation": "max"}}, "average beats max pooling"),
     "without L_aff": Variant({"losses": {"affinity": 0.0}}),
     "without L_reg": Variant({"losses": {"energy": 0.0}}),
     "without PAR": Variant({"labels": {"refine": False}}),
 }
-# 4,096 random directions in 256 dimensions have cosines of root mean square 1/16 with anything: at the published
-# temperatures of 0.04 and 0.1 logits of 1.6 and 0.6, from which the centre takes what images share.
-SHARPENED: Changes = {"distillation": {"teacher_sharpness": 1.5, "student_temperature": 0.05}}
 _DISTILLATION = {
     "FSR as published": Variant(),
     "P = 256": Variant({"network": {"prototypes": 256}}, "fewer prototypes: a less flat target"),
@@ -167,124 +156,62 @@ _ENCODERS = {
         "vit_base_patch16_224.augreg_in21k_ft_in1k",
     )
 }
-
-
-POOLED: Changes = {"network": {"pool": 0.1}}
-_CAM, _CAM_STARTED, _BORDER = (
-    "no masking, no distillation",
-    "better start, no masking, no distillation",
-    "border labels",
-)
+_STARTED, _PRIOR, _PRIOR_FSR = f"better start, {BASELINE}", "boundary prior", "boundary prior, FSR"
 _LADDER = {
-    _CAM: Variant(NO_FSR, "the baseline of the paper's ablations"),
+    BASELINE: Variant(NO_FSR, "the baseline of the paper's ablations"),
     "FSR as published": Variant({}, "self-reinforcement adds to it"),
-    "true masks": Variant(SUPERVISED, "the same network fully supervised"),
-    _CAM_STARTED: Variant(
-        joined(START, NO_FSR), "classifiers that know the tags, a decoder that need not unlearn, from the first step"
-    ),
-    "better start": Variant(START, "self-reinforcement adds to it", against=_CAM_STARTED),
+    "ground truth": Variant(SUPERVISED, "the same network fully supervised"),
+    _STARTED: Variant(joined(START, NO_FSR), "fitted classifiers and a small decoder start save the first steps"),
+    "better start": Variant(START, "self-reinforcement adds to it", _STARTED),
     "better start, pool 10 %": Variant(
         joined(START, POOLED),
-        "the maximum trains one patch a class and image, a tenth more of the object",
-        against="better start",
+        "max pooling trains one patch of a class, a tenth trains more of the object",
+        "better start",
     ),
     "better start, sharpened teacher": Variant(
-        joined(START, SHARPENED),
-        "a target that is not uniform gives both distillation losses a say",
-        against="better start",
+        joined(START, SHARPENED), "both distillation losses need targets that are not uniform", "better start"
     ),
     "second round": Variant(
-        joined(SUPERVISED, START),
-        "masks of a finished network beat CAMs on the fly",
-        after="better start",
-        against="better start",
+        {}, "labels of a trained network beat CAMs of the current one", "better start", retired=True
     ),
-    "true masks, better start": Variant(
-        joined(SUPERVISED, START), "the upper bound at these settings", against=_CAM_STARTED
+    "ground truth, better start": Variant(joined(SUPERVISED, START), "the upper bound at these settings", _STARTED),
+    _PRIOR: Variant(BOUNDARY, "a boundary prior outlines objects better than CAMs of a ViT", _STARTED),
+    _PRIOR_FSR: Variant(joined(BOUNDARY, FSR), "self-reinforcement adds to it", _PRIOR),
+    "boundary prior, FSR, random masks": Variant(
+        joined(BOUNDARY, {"mask": {"choice": "random"}}), "masks by the CAM are better than random ones", _PRIOR_FSR
     ),
-    _BORDER: Variant(
-        BORDER, "CAMs of a ViT outline little of an object; what a border does not show does", against=_CAM_STARTED
+    "boundary prior, FSR, sharpened teacher": Variant(
+        joined(BOUNDARY, FSR, SHARPENED), "both distillation losses need targets that are not uniform", _PRIOR_FSR
     ),
-    "border labels, FSR": Variant(joined(BORDER, FSR), "self-reinforcement adds to them", against=_BORDER),
-    "border labels, FSR, random masks": Variant(
-        joined(BORDER, {"mask": {"choice": "random"}}),
-        "masks that CAMs choose are better than random ones",
-        against="border labels, FSR",
+    "boundary prior, L_aff and L_reg": Variant(
+        joined(BOUNDARY, {"losses": {"affinity": 0.2, "energy": 0.05}}), "both also improve labels made offline", _PRIOR
     ),
-    "border labels, FSR, sharpened teacher": Variant(
-        joined(BORDER, FSR, SHARPENED),
-        "a target that is not uniform gives both distillation losses a say",
-        against="border labels, FSR",
+    "boundary prior, faster teacher": Variant(
+        joined(BOUNDARY, {"distillation": {"teacher_momentum": (0.95, 0.99)}}),
+        "an average of the last steps beats the student; at 0.99 to 1 it covers most of so short a training",
+        _PRIOR,
     ),
-    "border labels, L_aff and L_reg": Variant(
-        joined(BORDER, {"losses": {"affinity": 0.2, "energy": 0.05}}),
-        "both are of use to given labels too",
-        against=_BORDER,
+    "boundary prior, second round": Variant(
+        {}, "a network is more consistent than the labels it was trained on", _PRIOR, retired=True
     ),
-    "border labels, faster teacher": Variant(
-        joined(BORDER, {"distillation": {"teacher_momentum": (0.95, 0.99)}}),
-        "at 0.99 to 1 the teacher averages most of so short a training; one of the last steps beats the student",
-        against=_BORDER,
+    "boundary prior, FSR, rare classes repeated": Variant(
+        joined(BOUNDARY, FSR, REPEATED), "classes of few photos are otherwise never predicted", _PRIOR_FSR
     ),
-    "border labels, second round": Variant(
-        joined(SUPERVISED, START),
-        "a network is more consistent than the labels it was trained on",
-        after=_BORDER,
-        against=_BORDER,
-    ),
-    "border labels, FSR, rare classes repeated": Variant(
-        joined(BORDER, FSR, REPEATED),
-        "classes that few photos show are never predicted",
-        against="border labels, FSR",
-    ),
-    "true masks, rare classes repeated": Variant(
-        joined(SUPERVISED, START, REPEATED), "the bound then", against="true masks, better start"
+    "ground truth, rare classes repeated": Variant(
+        joined(SUPERVISED, START, REPEATED), "the bound then", "ground truth, better start"
     ),
 }
-
-
-def _heads(factor: float) -> Changes:
-    return joined(START, {"optimiser": {"head_factor": factor}})
-
-
-CALM = _heads(2.0)
 _RATES = {
     f"heads {factor:g} times as fast as the encoder": Variant(
-        joined(_heads(factor), NO_FSR),
+        joined(START, NO_FSR, {"optimiser": {"head_factor": factor}}),
         "Adam's step of 0.001 in 192 weights moves a logit of max-pooled features by 0.5: fitted classifiers are lost",
     )
     for factor in (10.0, 5.0, 2.0, 1.0)
 }
-_CALM = {
-    "no masking, no distillation": Variant(joined(CALM, NO_FSR), "the baseline"),
-    "FSR": Variant(CALM, "self-reinforcement adds to the baseline"),
-    "true masks": Variant(joined(CALM, SUPERVISED), "the same network fully supervised"),
-    "second round": Variant(joined(CALM, SUPERVISED), "masks of a finished network beat CAMs on the fly", ENDS[0]),
-    "FSR, sharpened teacher": Variant(joined(CALM, SHARPENED), "a target that is not uniform says something"),
-    "FSR, pool 10 %": Variant(joined(CALM, POOLED), "more of an object is trained"),
-}
-
-
-def _published(base: Callable[[], Config], question: str) -> Experiment:
-    def scored_once() -> Config:
-        return replace(base(), run={"validate_every": 0, "val_limit": 0})
-
-    return Experiment(question, scored_once, {"no masking, no distillation": Variant(NO_FSR), "FSR": Variant()}, "val")
-
-
-def border_small() -> Config:
-    """Two cores' setting with labels from the border, FSR and a teacher whose targets are not uniform.
-
-    At the published temperatures they are, and which patches are hidden from such a distillation says nothing.
-    """
-    return replace(voc20mix_small(), **joined(BORDER, FSR, SHARPENED))
-
-
-PUBLISHED: Changes = {"distillation": {"teacher_sharpness": 0.0, "student_temperature": 0.1}}
 _ABLATIONS = {
-    "FSR": Variant({}, "the whole method, where its distillation learns"),
+    "FSR": Variant({}, "the whole method, with a distillation that learns"),
     "nothing masked": Variant(NO_FSR, "masking and distillation help"),
-    "published temperatures": Variant(PUBLISHED, "a target that is not uniform is the better one"),
+    "published temperatures": Variant(PUBLISHED, "a target that is not uniform is better"),
     "random masks": _MASKS["random, ratio 0.4"],
     "edge masks": _MASKS["edge, ratio 0.4"],
     "ratio 0.2": _MASKS["CAM, ratio 0.2"],
@@ -293,10 +220,25 @@ _ABLATIONS = {
 }
 
 
+def boundary_small() -> Config:
+    """``voc20mix_small`` with labels of the boundary prior, FSR, and a teacher whose targets are not uniform.
+
+    At the published temperatures they are uniform, so that it would not matter which patches are masked.
+    """
+    return replace(voc20mix_small(), **joined(BOUNDARY, FSR, SHARPENED))
+
+
+def _published(preset: Callable[[], Config], question: str) -> Experiment:
+    def scored_once() -> Config:
+        return replace(preset(), run={"validate_every": 0, "val_limit": 0})
+
+    return Experiment(question, scored_once, {BASELINE: Variant(NO_FSR), "FSR": Variant()}, "val")
+
+
 EXPERIMENTS: dict[str, Experiment] = {
-    "measure": Experiment("How far do tags get, against true masks?", voc20mix, _MEASURE, "val", *ENDS),
+    "measure": Experiment("How close do tags get to the ground truth?", voc20mix, _MEASURE, "val", *ENDS),
     "measure_small": Experiment("The same, on two cores", voc20mix_small, _MEASURE, "val", *ENDS),
-    "masks": Experiment("Which patches to hide, and how many?", voc20mix, _MASKS),
+    "masks": Experiment("Which patches to mask, and how many?", voc20mix, _MASKS),
     "parts": Experiment("What does each part add?", voc20mix, _PARTS),
     "distillation": Experiment("What makes the distillation learn in a short training?", voc20mix, _DISTILLATION),
     "ladder_small": Experiment(
@@ -304,14 +246,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         voc20mix_small,
         _LADDER,
         "dev",
-        ENDS[0],
-        "true masks, better start",
+        BASELINE,
+        "ground truth, better start",
     ),
-    "ablations_small": Experiment("What do masks and distillation add, on two cores?", border_small, _ABLATIONS),
-    "input": Experiment("How large an input?", voc20mix, _INPUT),
+    "ablations_small": Experiment("What do masks and distillation add, on two cores?", boundary_small, _ABLATIONS),
+    "input": Experiment("Which input size?", voc20mix, _INPUT),
     "encoders": Experiment("Which encoder?", voc20mix, _ENCODERS),
     "rates_small": Experiment("How fast may the heads learn?", voc20mix_small, _RATES),
-    "calm_small": Experiment("With fitted classifiers and slower heads", voc20mix_small, _CALM, "dev", *ENDS),
     "voc2012": _published(presets.voc2012, "The paper's VOC table: 75.7 mIoU on val with FSR"),
     "coco2014": _published(presets.coco2014, "The paper's COCO table: 45.5 mIoU on val with FSR"),
 }

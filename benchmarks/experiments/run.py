@@ -1,13 +1,13 @@
-"""Train and score the variants of an experiment (``definitions.py``), one JSON line a run; goes on where it stopped.
+"""Train and score the variants of an experiment (``definitions.py``), with one JSON line for each run.
 
     python benchmarks/experiments/run.py measure_small
     python benchmarks/experiments/run.py masks --seeds 0 1 2 --jobs 4         on one GPU, four runs at a time
     python benchmarks/experiments/run.py voc2012 --root VOCdevkit/VOC2012     the paper's table
-    python benchmarks/experiments/tables.py                                   tables and plots of all that is there
-    python benchmarks/experiments/run.py --quick                              a few steps of everything, to see it work
+    python benchmarks/experiments/tables.py                                   tables and plots of all results
+    python benchmarks/experiments/run.py --quick                              a few steps of each kind of training
 
-A run that was stopped is resumed from its last checkpoint; one that has its line in ``results/NAME.jsonl`` is not done
-again. Ends with one line of JSON.
+An interrupted run is resumed from its last checkpoint; one with a line in ``results/NAME.jsonl`` is not repeated. Ends
+with one line of JSON.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from definitions import EXPERIMENTS, NO_FSR, SUPERVISED, Experiment, Variant, voc20mix
+from definitions import EXPERIMENTS, NO_FSR, RENAMED, SUPERVISED, Experiment, Variant, voc20mix
 from scores import score
-from second_round import with_masks_of
 from splits import with_dev_split
 
+from shared import arguments_of, print_json
 from tagseg.config import Config, replace
 from tagseg.errors import TagsegError
 from tagseg.model.checkpoint import load_network
@@ -49,10 +48,9 @@ class Run:
     Attributes:
         experiment: name of the experiment.
         variant: name of the variant.
-        seed: of every random draw.
+        seed: of all random draws.
         config: the resolved settings.
         scored_on: the splits whose masks score it.
-        first_round: folder of the training whose student makes this one's masks; none for most.
     """
 
     experiment: str
@@ -60,16 +58,15 @@ class Run:
     seed: int
     config: Config
     scored_on: tuple[str, ...]
-    first_round: Path | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells it from all others."""
+        """Identifies the run."""
         return self.experiment, self.variant, self.seed
 
 
 def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, output: Path) -> list[Run]:
-    """Every variant with every seed, seed by seed: a table of one seed is whole first."""
+    """All variants with all seeds, seed by seed, so that the table of one seed is complete first."""
     base = experiment.base()
     if arguments.root:
         base = replace(base, data={"root": arguments.root})
@@ -83,20 +80,20 @@ def runs_of(name: str, experiment: Experiment, arguments: argparse.Namespace, ou
     runs = []
     for seed in arguments.seeds:
         for variant, settings in experiment.variants.items():
-            if arguments.variants and variant not in arguments.variants:
+            if settings.retired or (arguments.variants and variant not in arguments.variants):
                 continue
-            folder, first = (output / name / _as_file_name(each) / str(seed) for each in (variant, settings.after))
+            folder = output / name / _as_file_name(variant) / str(seed)
             config = replace(replace(base, **settings.changes), run={"seed": seed, "output": str(folder)})
-            runs.append(Run(name, variant, seed, config, splits, first if settings.after else None))
+            runs.append(Run(name, variant, seed, config, splits))
     return runs
 
 
 def do(run: Run) -> dict[str, Any]:
-    """Train (or go on), score, and return the run's line."""
+    """Train or resume, score, and return the JSON line of the run."""
     folder = Path(run.config.run.output)
     begin = time.perf_counter()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    config = run.config if run.first_round is None else second_round(run, run.first_round, device)
+    config = run.config
     done = train(config, folder if (folder / "last.ckpt").is_file() else None)
     student, teacher = (
         load_network(folder / f"{name}.safetensors", device).eval() for name in ("last", "last_teacher")
@@ -111,14 +108,14 @@ def do(run: Run) -> dict[str, Any]:
         "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
         "torch": torch.__version__,
         "scores": {
-            split: {name: round(100 * value, 2) for name, value in found.items()} for split, found in scores.items()
+            split: {name: round(100 * value, 2) for name, value in own.items()} for split, own in scores.items()
         },
         "distillation": health_of(folder),
     }
 
 
 def health_of(folder: Path, most: int = 10) -> dict[str, dict[str, float]]:
-    """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; often nothing."""
+    """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; may be empty."""
     if not list(folder.glob("logs/part_*/metrics.csv")):  # shorter than the distance of two records
         return {}
     logged = [record for record in read_logs(folder) if any(name.startswith("distillation/") for name in record)]
@@ -133,30 +130,24 @@ def health_of(folder: Path, most: int = 10) -> dict[str, dict[str, float]]:
     }
 
 
-def second_round(run: Run, first_round: Path, device: str) -> Config:
-    """Trains on the masks that the first round's student makes."""
-    weights = first_round / "last.safetensors"
-    if not weights.is_file():
-        raise SystemExit(f"{weights} is not there, and a second round begins with it: run the variant it comes after")
-    masks = Path(run.config.run.output) / "masks"
-    return with_masks_of(load_network(weights, device).eval(), run.config, masks, run.scored_on)
-
-
 def shown(line: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """The two scores that are looked at first, of each split."""
-    first = ("segmentation", "cam")
-    return {split: {name: found[f"student/{name}"] for name in first} for split, found in line["scores"].items()}
+    """The two main scores of each split."""
+    main_scores = ("segmentation", "cam")
+    return {split: {name: own[f"student/{name}"] for name in main_scores} for split, own in line["scores"].items()}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines that are there."""
+    """The results in a file, with present names of variants and scores; none without the file."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    text = path.read_text(encoding="utf-8")
+    for former, present in RENAMED.items():
+        text = text.replace(former, present)
+    return [json.loads(line) for line in text.splitlines() if line]
 
 
 def do_missing(runs: Sequence[Run], results: Path) -> list[dict[str, Any]]:
-    """Do the runs that have no line yet, one after the other; a line is written as soon as its run is done."""
+    """Do the runs that have no line yet, one after the other, and append the line of each."""
     lines = []
     for run in runs:
         path = results / f"{run.experiment}.jsonl"
@@ -174,13 +165,8 @@ def do_missing(runs: Sequence[Run], results: Path) -> list[dict[str, Any]]:
 def side_by_side(arguments: argparse.Namespace, runs: Sequence[Run]) -> None:
     """``--jobs`` processes, each with its share of the runs; for a GPU that one run does not fill."""
     threads = str(max(1, (os.cpu_count() or 1) // arguments.jobs))
-    rounds: dict[Path, list[Run]] = {}  # a second round is done by the process that did the first
-    for run in runs:
-        rounds.setdefault(run.first_round or Path(run.config.run.output), []).append(run)
-    together = list(rounds.values())
-    shares = [list(chain.from_iterable(together[first :: arguments.jobs])) for first in range(arguments.jobs)]
     processes = []
-    for share in filter(None, shares):
+    for share in filter(None, (runs[first :: arguments.jobs] for first in range(arguments.jobs))):
         only = [word for run in share for word in ("--only", json.dumps(run.key))]
         command = [sys.executable, __file__, *sys.argv[1:], "--jobs", "1", *only]
         processes.append(subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": threads}))
@@ -189,27 +175,18 @@ def side_by_side(arguments: argparse.Namespace, runs: Sequence[Run]) -> None:
         raise SystemExit(f"{len(failed)} of {len(processes)} processes failed, their errors are above: run it again")
 
 
-def quick(arguments: argparse.Namespace) -> tuple[dict[str, Experiment], list[int]]:
-    """A few steps of the four kinds of training there are, scored on ``dev`` and ``val``."""
-    variants = {
-        "baseline": Variant(NO_FSR),
-        "FSR": Variant(),
-        "true masks": Variant(SUPERVISED),
-        "second round": Variant(SUPERVISED, after="baseline"),
-    }
-    return {"quick": Experiment("Does it run?", voc20mix, variants)}, [0]
+QUICK = {"baseline": Variant(NO_FSR), "FSR": Variant(), "ground truth": Variant(SUPERVISED)}
 
 
 def main() -> None:
     """Choose, train, score, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments_of(__doc__, "three small trainings of three steps")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"experiments: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", help="only these")
     parser.add_argument("--root", help="another data folder, e.g. that of VOC 2012")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--output", default="runs/experiments", help="folder of the trainings")
-    parser.add_argument("--quick", action="store_true", help="four small trainings of three steps")
     parser.add_argument("--only", action="append", default=[], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -220,10 +197,10 @@ def main() -> None:
         results, output = RESULTS, Path(arguments.output)
         if arguments.quick:
             results = output = Path(scratch)
-            chosen, arguments.seeds = quick(arguments)
+            chosen, arguments.seeds = {"quick": Experiment("Does it run?", voc20mix, QUICK)}, [0]
         if not chosen:
             raise SystemExit(f"which experiment? Some of: {', '.join(EXPERIMENTS)}, or --quick")
-        runs = [run for name, found in chosen.items() for run in runs_of(name, found, arguments, output)]
+        runs = [run for name, one in chosen.items() for run in runs_of(name, one, arguments, output)]
         if arguments.only:
             keys = {tuple(json.loads(key)) for key in arguments.only}
             runs = [run for run in runs if run.key in keys]
@@ -235,11 +212,8 @@ def main() -> None:
                 lines = do_missing(runs, results)
         except TagsegError as error:
             raise SystemExit(f"{error}") from None
-    print(
-        json.dumps(
-            {"runs": len(runs), "done_now": len(lines), "scores": {line["variant"]: shown(line) for line in lines}}
-        )
-    )
+    scores = {line["variant"]: shown(line) for line in lines}
+    print_json({"runs": len(runs), "done_now": len(lines), "scores": scores})
 
 
 def _as_file_name(variant: str) -> str:

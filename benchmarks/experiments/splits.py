@@ -1,4 +1,4 @@
-"""``train`` of voc20mix cut in two: ``fit`` to train on, ``dev`` whose masks choose settings and nothing else."""
+"""``train`` of voc20mix in two parts: ``fit`` to train on, and ``dev``, whose masks serve to choose settings alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tagseg.config import Config, replace
 
 
 def with_dev_split(config: Config, folder: Path) -> Config:
-    """Train on four fifths of the training images, score on the others; the images' names decide.
+    """Train on four fifths of the training images, chosen by their names, and score on the others.
 
-    Writes a tags file with the two splits, and ``val`` as it is, to ``folder``; the photos stay where they are.
+    Writes a tags file with both splits and ``val`` to ``folder``; the photos are not copied.
     """
     table = Path(config.data.root) / "labels.csv"
     with table.open(newline="", encoding="utf-8") as file:

@@ -1,15 +1,14 @@
-"""Tables and plots of the runs' JSON lines (``results/*.jsonl``), written into ``docs/experiments/``.
+"""Tables and plots of the results (``results/*.jsonl``), written to ``docs/experiments/``.
 
     python benchmarks/experiments/tables.py
 
-For each experiment: mean ± standard deviation over seeds, the difference seed by seed from the variant it changes with
-a paired t-test, and a plot. Ends with one line of JSON.
+For each experiment: mean ± standard deviation over seeds, paired differences from another variant with a t-test, and a
+plot. Ends with one line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 from pathlib import Path
@@ -19,11 +18,13 @@ import torch
 from definitions import EXPERIMENTS
 from run import RESULTS, read_lines
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "experiments"
+from shared import ROOT, markdown, print_json
+
+DOCS = ROOT / "docs" / "experiments"
 COLUMNS = {
     "segmentation": "student/segmentation",
     "with CRF": "student/segmentation_crf",
-    "told the tags": "student/told_segmentation",
+    "limited to the tags": "student/segmentation_with_tags",
     "CAM": "student/cam",
     "its pseudo-label": "student/pseudo_label",
     "boundary IoU": "student/boundary_iou",
@@ -37,7 +38,7 @@ COLUMNS = {
 def values_of(lines: list[dict[str, Any]], variant: str, split: str, column: str) -> dict[int, float]:
     """A score by seed."""
     scores = {line["seed"]: line["scores"].get(split, {}) for line in lines if line["variant"] == variant}
-    return {seed: found[column] for seed, found in scores.items() if column in found}
+    return {seed: own[column] for seed, own in scores.items() if column in own}
 
 
 def shown(values: list[float]) -> str:
@@ -61,14 +62,14 @@ def paired(ours: dict[int, float], theirs: dict[int, float]) -> str:
 
 
 def student_t(t: float, degrees: int) -> float:
-    """Two-sided p: ∫ of the density beyond |t|, by the substitution t = √n · tan θ, where it is smooth."""
+    """Two-sided p: the integral of the density beyond |t|, with the substitution t = √n · tan θ."""
     angle = torch.linspace(math.atan(abs(t) / math.sqrt(degrees)), math.pi / 2, 20_001, dtype=torch.float64)
     scale = math.gamma((degrees + 1) / 2) / (math.sqrt(math.pi) * math.gamma(degrees / 2))
     return float(2 * scale * torch.trapezoid(angle.cos() ** (degrees - 1), angle))
 
 
 def shares_of(ours: dict[int, float], baseline: dict[int, float], bound: dict[int, float]) -> list[str]:
-    """Share of the bound's score, and of the way from the baseline's to it, in %, of means over common seeds."""
+    """Means over common seeds as shares in %: of the bound's mean, and of the way to it from the baseline's."""
     seeds = sorted(ours.keys() & bound.keys())
     if not seeds:
         return ["", ""]
@@ -84,7 +85,7 @@ def table(name: str, lines: list[dict[str, Any]], split: str) -> str:
     experiment, main = EXPERIMENTS[name], COLUMNS["segmentation"]
     ends = [values_of(lines, end, split, main) for end in (experiment.baseline, experiment.bound)]
     head = [f"on `{split}`", "seeds", *COLUMNS, "segmentation, compared", "of the bound", "of the way"]
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for variant, settings in experiment.variants.items():
         cells = [values_of(lines, variant, split, column) for column in COLUMNS.values()]
         if not cells[0]:
@@ -93,11 +94,11 @@ def table(name: str, lines: list[dict[str, Any]], split: str) -> str:
         difference = "" if variant == other else paired(cells[0], values_of(lines, other, split, main))
         row = [variant, str(len(cells[0])), *(shown(list(cell.values())) for cell in cells)]
         rows.append([*row, difference and f"{difference} to {other!r}", *shares_of(cells[0], *ends)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return markdown(rows) + "\n"
 
 
 def page(name: str, lines: list[dict[str, Any]]) -> str:
-    """All tables of an experiment, the split that chooses first, and what they were measured with."""
+    """All tables of an experiment, that of ``dev`` first, with steps, machine and version of torch."""
     steps, machines, versions = ({line[key] for line in lines} for key in ("steps", "machine", "torch"))
     about = f"{_listed(steps)} steps, {_listed(machines)}, torch {_listed(versions)}; in %"
     tables = [table(name, lines, split) for split in _splits(lines)]
@@ -113,17 +114,18 @@ HEALTH = {
 
 
 def health_table(name: str, lines: list[dict[str, Any]], most: int = 4) -> str:
-    """How the distillation went: means over seeds at some steps that all runs have; empty where nothing distils."""
-    told = [line for line in lines if line.get("distillation")]
-    common = sorted(set.intersection(*({int(step) for step in line["distillation"]} for line in told))) if told else []
+    """Entropy and KL of the distillation: means over seeds at some common steps; empty without distillation."""
+    distilled = [line for line in lines if line.get("distillation")]
+    logged = [{int(step) for step in line["distillation"]} for line in distilled]
+    common = sorted(set.intersection(*logged)) if logged else []
     if not common:
         return ""
     steps = [common[round(place * (len(common) - 1) / (most - 1))] for place in range(most)]
     steps = list(dict.fromkeys(steps))
     at = f"at step {', '.join(map(str, steps))}"
-    rows = [[f"distillation, {at}", "seeds", *HEALTH], ["---"] * (2 + len(HEALTH))]
+    rows = [[f"distillation, {at}", "seeds", *HEALTH]]
     for variant in EXPERIMENTS[name].variants:
-        runs = [line["distillation"] for line in told if line["variant"] == variant]
+        runs = [line["distillation"] for line in distilled if line["variant"] == variant]
         if not runs:
             continue
         cells = [
@@ -131,7 +133,7 @@ def health_table(name: str, lines: list[dict[str, Any]], most: int = 4) -> str:
             for key in HEALTH.values()
         ]
         rows.append([variant, str(len(runs)), *cells])
-    return "\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return f"\n{markdown(rows)}\n"
 
 
 def _splits(lines: list[dict[str, Any]]) -> list[str]:
@@ -143,7 +145,7 @@ def _listed(values: set[Any]) -> str:
 
 
 def plot(name: str, lines: list[dict[str, Any]], path: Path) -> None:
-    """Segmentation and CAM of each variant on the split that reports, a point a seed."""
+    """Segmentation and CAM of each variant on the last split, with a point for each seed."""
     from matplotlib.figure import Figure
 
     split = _splits(lines)[-1]
@@ -167,7 +169,7 @@ def plot(name: str, lines: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Write what there is."""
+    """Write the pages of all experiments with results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default=str(DOCS), help="folder of tables and plots")
     output = Path(parser.parse_args().output)
@@ -181,7 +183,7 @@ def main() -> None:
         plot(name, lines, output / f"{name}.png")
         print(f"{text}\n")
         written[name] = len(lines)
-    print(json.dumps({"runs": written}))
+    print_json({"runs": written})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from tagseg.errors import TagsegError
 
 from ..conftest import make_folder, tiny_config, tiny_network
 
+pytestmark = pytest.mark.slow
+
 
 def test_limited_logits_name_background_and_tags_alone():
     logits = torch.randn(2, 4, 3, 3)
@@ -32,7 +34,7 @@ def test_every_score_is_a_share_and_the_training_s_own_are_among_them(tmp_path):
     config = tiny_config(make_folder(tmp_path / "photos"), tmp_path)
     classes = sources.load(config.data, "val").classes
     scores = score(tiny_network(classes), tiny_network(classes, seed=1), config)
-    some = {"student/segmentation", "teacher/cam", "student/told_segmentation", "student/segmentation_crf"}
+    some = {"student/segmentation", "teacher/cam", "student/segmentation_with_tags", "student/segmentation_crf"}
     assert some <= set(scores)
     assert all(math.isnan(value) or 0 <= value <= 1 for value in scores.values())
 

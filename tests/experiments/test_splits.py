@@ -2,8 +2,9 @@
 
 from splits import side_of, with_dev_split
 
-from tagseg.config import DataConfig, replace
+from tagseg.config import replace
 from tagseg.data import sources
+from tagseg.data.config import DataConfig
 
 from ..conftest import make_folder, tiny_config
 

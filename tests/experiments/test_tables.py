@@ -1,7 +1,9 @@
 """What the tables of the experiments say is what the runs' lines say."""
 
 import pytest
-from tables import HEALTH, health_table, paired, shares_of, shown, student_t, table, values_of
+from definitions import EXPERIMENTS
+from run import RESULTS, read_lines
+from tables import COLUMNS, HEALTH, health_table, paired, shares_of, shown, student_t, table, values_of
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,8 @@ def test_shares_are_of_the_bound_and_of_the_way_from_the_baseline():
 def test_the_distillation_s_course_is_the_mean_over_seeds_at_steps_that_all_have():
     def run(variant, seed, first):
         values = {"10": first, "50": first / 2, "300": 0.0, str(70 + seed): 9.0}
-        found = {step: dict.fromkeys(HEALTH.values(), value) for step, value in values.items()}
-        return {"variant": variant, "seed": seed, "distillation": found}
+        health = {step: dict.fromkeys(HEALTH.values(), value) for step, value in values.items()}
+        return {"variant": variant, "seed": seed, "distillation": health}
 
     lines = [run("P = 256", 0, 8.0), run("P = 256", 1, 6.0), {"variant": "colder teacher", "seed": 0}]
     _, head, _, row = health_table("distillation", lines).splitlines()
@@ -67,11 +69,21 @@ def test_the_distillation_s_course_is_the_mean_over_seeds_at_steps_that_all_have
 
 
 def test_a_variant_is_compared_with_the_one_it_names():
+    scores = {("boundary prior", 0): 20.0, ("boundary prior", 1): 21.0}
+    scores |= {("boundary prior, FSR", 0): 21.0, ("boundary prior, FSR", 1): 23.0}
     lines = [
-        {"variant": variant, "seed": seed, "scores": {"dev": {"student/segmentation": value + seed * seed}}}
-        for variant, value in (("border labels", 20.0), ("border labels, FSR", 21.0))
-        for seed in (0, 1)
+        {"variant": variant, "seed": seed, "scores": {"dev": {"student/segmentation": value}}}
+        for (variant, seed), value in scores.items()
     ]
-    lines[-1]["scores"]["dev"]["student/segmentation"] += 1
     last = table("ladder_small", lines, "dev").splitlines()[-1]
-    assert "| +1.5 (p = 0.20) to 'border labels' |" in last
+    assert "| +1.5 (p = 0.20) to 'boundary prior' |" in last
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_committed_results_are_of_variants_and_scores_that_exist(path):
+    """Also those that had other names when they were measured."""
+    lines = read_lines(path)
+    assert lines
+    assert {line["variant"] for line in lines} <= set(EXPERIMENTS[path.stem].variants)
+    scores = {name for line in lines for split in line["scores"].values() for name in split}
+    assert set(COLUMNS.values()) - {"student/segmentation_crf"} <= scores
