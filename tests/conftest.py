@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
-from tagseg.config import Config, DataConfig, MaskConfig, NetworkConfig, RunConfig, ViewConfig, replace
+from tagseg.config import Config, RunConfig, replace
+from tagseg.data.config import DataConfig, ViewConfig
+from tagseg.fsr.config import FSRConfig, MaskConfig
+from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
 
-GOLDEN = Path(os.environ.get("TAGSEG_GOLDEN", Path(__file__).parents[2] / "shared" / "golden"))
+GOLDEN = Path(os.environ.get("TAGSEG_GOLDEN", Path(__file__).parent / "golden"))
 CLASSES = ("circle", "square", "triangle")
 TINY = NetworkConfig(
     encoder="vit_tiny_patch16_224",
@@ -30,16 +34,33 @@ TINY = NetworkConfig(
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: trains, starts processes or takes long; `make test-fast` leaves it out")
     config.addinivalue_line("markers", "processes: starts processes of its own; leave out with -m 'not processes'")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """A tiny network gains nothing from threads, and on a busy machine their waiting costs ten times its work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads PyTorch may use; afterwards it is as before."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Calls as users make them: in the tests jaxtyping would refuse wrong shapes first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +74,7 @@ def golden_file() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def golden(golden_file) -> Callable[[str], dict[str, Tensor]]:
+def golden(golden_file: Callable[[str], Path]) -> Callable[[str], dict[str, Tensor]]:
     """Reads all arrays of a golden file; the test is skipped where there is none."""
 
     def read(name: str) -> dict[str, Tensor]:
@@ -108,7 +129,7 @@ def make_folder(root: Path, train: int = 6, val: int = 2, side: int = 40) -> Pat
 
 
 @pytest.fixture(scope="session")
-def tagged_folder(tmp_path_factory) -> Path:
+def tagged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six training and two validation photos; not to be changed."""
     return make_folder(tmp_path_factory.mktemp("tagged"))
 
@@ -119,7 +140,7 @@ def tiny_config(root: Path, output: Path, **changes: dict) -> Config:
         data=DataConfig(source="folder", root=str(root)),
         network=TINY,
         views=ViewConfig(size=32),
-        mask=MaskConfig(block=8),
+        method=FSRConfig(mask=MaskConfig(block=8)),
         run=RunConfig(
             output=str(output), steps=6, batch=2, workers=0, accelerator="cpu", devices=1, logger="csv", log_every=1,
             validate_every=0,

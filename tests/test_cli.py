@@ -10,8 +10,10 @@ from tagseg.cli import main, parse_train
 from tagseg.config import Config, replace
 from tagseg.config_file import save_config
 from tagseg.errors import TagsegError
+from tagseg.fsr.config import CamConfig, OptimiserConfig
+from tagseg.methods.config import ClassifierConfig, with_method
 from tagseg.model.checkpoint import save_network
-from tagseg.presets import folder, voc2012
+from tagseg.presets import coco2014, folder, voc2012
 
 from .conftest import tiny_config, tiny_network
 
@@ -84,6 +86,11 @@ WRONG = {
     "nothing to resume": (["--resume", "absent"], "absent: no checkpoint to resume from"),
     "no data": (["--data.root", "absent"], "absent"),
     "value without key": (["photos"], "photos"),
+    "unknown method": (["--method", "magic"], "'magic' does not exist, expected one of: fsr, classifier"),
+    "section of another method": (["--method", "classifier", "--mask.ratio", "0.2"], "--mask.ratio"),
+    "setting of 0.1.0": (["--labels.source", "border"], "--labels.source border, it is now beyond.labels:"),
+    "switch of 0.1.0": (["--optimiser.fit_classifiers"], "it is now beyond.fit_classifiers:"),
+    "setting of 0.1.0 with =": (["--network.pool=0.2"], "it is now beyond.pool:"),
 }
 
 
@@ -96,8 +103,12 @@ def test_a_wrong_setting_is_one_line(capsys, tmp_path, monkeypatch, arguments, e
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("run: {step: 3}", "step"), ("trainer: {steps: 3}", "trainer"), ("run: {steps: many}", "many"), ("run: [", "")],
-)
+    [
+        ("run: {step: 3}", "step"), ("trainer: {steps: 3}", "trainer"), ("run: {steps: many}", "many"), ("run: [", ""),
+        ("labels: {border_size: many}", "many"), ("method: magic", "magic"),
+        ("method: classifier", "the config file is of the method 'classifier': give --method classifier as well"),
+    ],
+)  # fmt: skip
 def test_a_wrong_config_file_is_one_line(capsys, tmp_path, text, expected):
     (tmp_path / "c.yaml").write_text(text)
     assert expected in error_of(capsys, "train", "--config", str(tmp_path / "c.yaml"))
@@ -132,6 +143,35 @@ def test_a_runs_own_file_is_a_config_file(tmp_path):
     assert parse_train(["--config", str(tmp_path / "config.yaml")])[1] == config
 
 
+def test_a_config_file_of_0_1_0_is_read_under_the_new_names(tmp_path):
+    (tmp_path / "c.yaml").write_text("labels: {source: border, border_size: 64, high: 0.6}\nnetwork: {pool: 0.2}\n")
+    _, config = parse_train(["--beyond.pool", "0.3", "--preset", "voc2012", "--config", str(tmp_path / "c.yaml")])
+    beyond = {"labels": "boundary", "boundary_size": 64, "pool": 0.3}
+    assert config == replace(voc2012(), beyond=beyond, labels={"high": 0.6})
+
+
+def test_another_method_keeps_the_preset_s_settings_that_it_has(tmp_path):
+    _, config = parse_train(["--method", "classifier", "--preset", "coco2014", "--optimiser.rate", "0.001"])
+    expected = with_method(coco2014(), "classifier")
+    assert config == replace(expected, optimiser={"rate": 1e-3})
+    assert config.method == ClassifierConfig(
+        CamConfig(background_threshold=0.45), OptimiserConfig(rate=1e-3, warmup=1_500)
+    )
+    assert parse_train(["--method", "fsr"])[1] == folder()
+    save_config(config, tmp_path)
+    path = str(tmp_path / "config.yaml")
+    assert parse_train(["--method", "classifier", "--config", path])[1] == config
+
+
+def test_a_run_of_another_method_is_resumed_with_its_own(capsys, tmp_path):
+    own = with_method(replace(Config(), run={"steps": 123, "output": str(tmp_path)}), "classifier")
+    save_config(own, tmp_path)
+    assert parse_train(["--resume", str(tmp_path)])[1] == own
+    assert parse_train(["--resume", str(tmp_path), "--method", "classifier"])[1] == own
+    line = error_of(capsys, "train", "--resume", str(tmp_path), "--method", "fsr")
+    assert f"{tmp_path} was trained with the method 'classifier': resume it without --method" in line
+
+
 def test_flags_of_every_kind_of_value():
     _, config = parse_train(
         ["--cam.scales", "[1.0, 0.5]", "--losses.segmentation_from", "7", "--losses.affinity_from", "0.5",
@@ -144,7 +184,7 @@ def test_flags_of_every_kind_of_value():
         run={"devices": 2},
     )  # fmt: skip
     assert config == expected
-    assert isinstance(config.losses.segmentation_from, int)
+    assert isinstance(config.fsr.losses.segmentation_from, int)
 
 
 def test_resuming_takes_the_runs_settings_and_flags_override_them(tmp_path):
@@ -155,6 +195,7 @@ def test_resuming_takes_the_runs_settings_and_flags_override_them(tmp_path):
     assert parse_train(["--resume", str(tmp_path), "--run.steps", "9"])[1] == replace(own, run={"steps": 9})
 
 
+@pytest.mark.slow
 def test_train_predict_and_evaluate(capsys, tagged_folder, tmp_path):
     config = tiny_config(tagged_folder, tmp_path / "run", run={"steps": 2})
     save_config(config, tmp_path)
@@ -174,6 +215,7 @@ def test_train_predict_and_evaluate(capsys, tagged_folder, tmp_path):
     assert "crf_settings.iterations is -1, expected 0 or more" in line
 
 
+@pytest.mark.slow
 def test_fast_paths_can_be_chosen_and_turned_off(capsys, tagged_folder, tmp_path):
     save_network(tiny_network(), tmp_path / "net.safetensors")
     network, images, out = str(tmp_path / "net.safetensors"), str(tagged_folder / "images"), str(tmp_path / "out")
@@ -244,9 +286,9 @@ def test_a_switch_of_train_needs_no_value():
 
     _, config = parse_train(["--labels.refine", "--run.steps", "9"])
     assert isinstance(config, Config)
-    assert config.labels.refine
+    assert config.fsr.labels.refine
     assert config.run.steps == 9
-    assert not parse_train(["--labels.refine", "false"])[1].labels.refine
+    assert not parse_train(["--labels.refine", "false"])[1].fsr.labels.refine
 
 
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])

@@ -2,23 +2,23 @@ import dataclasses
 
 import pytest
 
-from tagseg.config import (
+from tagseg.beyond.config import BeyondConfig
+from tagseg.config import Config, RunConfig, SpeedConfig, replace
+from tagseg.data.config import ViewConfig
+from tagseg.errors import TagsegError, list_some
+from tagseg.fsr.config import (
     CamConfig,
-    Config,
     DistillationConfig,
     EnergyConfig,
+    FSRConfig,
     LabelConfig,
     LossConfig,
     MaskConfig,
-    NetworkConfig,
     OptimiserConfig,
     PartitionConfig,
-    RunConfig,
-    SpeedConfig,
-    ViewConfig,
-    replace,
 )
-from tagseg.errors import TagsegError, list_some
+from tagseg.methods.config import ClassifierConfig, with_method
+from tagseg.model.config import NetworkConfig
 
 WRONG = [
     (NetworkConfig, "aux_layer", 0),
@@ -52,6 +52,12 @@ WRONG = [
     (OptimiserConfig, "rate", 0.0),
     (OptimiserConfig, "weight_decay", -1.0),
     (OptimiserConfig, "warmup_ratio", 2.0),
+    (BeyondConfig, "boundary_size", 0),
+    (BeyondConfig, "foreground_share", 1.0),
+    (BeyondConfig, "pool", 1.1),
+    (BeyondConfig, "decoder_start", -0.1),
+    (BeyondConfig, "teacher_sharpness", -1.0),
+    (BeyondConfig, "repeat_below", 2.0),
     (RunConfig, "steps", 0),
     (RunConfig, "batch", 0),
     (RunConfig, "val_limit", -1),
@@ -83,8 +89,9 @@ def test_nothing_is_compiled_or_checkpointed_unless_asked_for():
 
 def test_settings_that_do_not_go_together():
     with pytest.raises(TagsegError, match=r"mask\.block is 60, expected a divisor of views\.size = 448"):
-        Config(mask=MaskConfig(block=60))
-    assert Config(mask=MaskConfig(block=60, choice="none")).mask.block == 60
+        Config(method=FSRConfig(mask=MaskConfig(block=60)))
+    without_masks = Config(method=FSRConfig(mask=MaskConfig(block=60, choice="none")))
+    assert without_masks.fsr.mask.block == 60
     with pytest.raises(TagsegError, match=r"run\.batch is 8, expected a multiple of run\.accumulate = 3"):
         Config(run=RunConfig(accumulate=3))
 
@@ -102,6 +109,37 @@ def test_replace_changes_a_copy_and_checks_it():
     assert config == Config()
     with pytest.raises(TagsegError, match=r"views\.size"):
         replace(config, views={"size": 100})
+
+
+@pytest.mark.parametrize("name", ["compile", "checkpoint"])
+def test_the_plain_step_takes_no_shortcut(name):
+    with pytest.raises(TagsegError, match=rf"speed\.{name} is True, expected false with speed\.step plain"):
+        SpeedConfig(step="plain", **{name: True})
+
+
+def test_the_sections_of_the_method_stand_beside_the_others():
+    own = {"cam", "partition", "mask", "labels", "energy", "losses", "distillation", "optimiser"}
+    others = {"data", "network", "views", "beyond", "speed", "run"}
+    config = replace(Config(), labels={"high": 0.6}, run={"steps": 7})
+    sections = config.sections()
+    assert sections.keys() == own | others
+    assert sections["labels"] is config.fsr.labels
+    assert Config.of_sections(FSRConfig, sections) == config
+
+
+def test_replace_takes_another_method_as_a_whole():
+    config = replace(Config(), method=ClassifierConfig(), optimiser={"rate": 1e-3}, run={"steps": 7})
+    assert config.method == ClassifierConfig(optimiser=OptimiserConfig(rate=1e-3))
+    assert config.run.steps == 7
+    with pytest.raises(TagsegError, match=r"config section 'method' is .*, expected the settings of a method"):
+        replace(config, method={"cam": {}})
+    with pytest.raises(TagsegError, match="config section 'mask' does not exist, expected one of: data, network,"):
+        replace(config, mask={"ratio": 0.2})
+
+
+def test_settings_of_fsr_where_another_method_is_configured():
+    with pytest.raises(TagsegError, match="the method is 'classifier', expected 'fsr': choose it with --method fsr"):
+        _ = with_method(Config(), "classifier").fsr
 
 
 def test_replace_names_what_does_not_exist():

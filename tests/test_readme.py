@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -34,7 +36,7 @@ def test_linked_files_exist() -> None:
 def test_the_commands_run_on_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs train, resume, predict and evaluate as written, on a folder of drawn scenes and with a tiny network."""
     from tagseg.cli import main
-    from tagseg.data.scenes import draw_folder
+    from tagseg.data.scenes.source import draw_folder
 
     monkeypatch.chdir(tmp_path)
     draw_folder(tmp_path / "photos", "train", 12)

@@ -13,6 +13,13 @@ from PIL import Image
 from tagseg.app.demo import configuration, demo, plain_cam
 from tagseg.cli import main
 from tagseg.errors import TagsegError
+from tagseg.methods.build import build_method
+from tagseg.methods.config import ClassifierConfig
+
+from ..conftest import CLASSES
+from ..steps import LATE, MIXED, batch_of
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +55,11 @@ def test_other_settings_in_the_same_folder_are_refused(folder: Path) -> None:
         demo(folder, steps=5, scenes=16)
 
 
-def test_the_baseline_differs_in_its_losses_and_masking_alone(tmp_path: Path) -> None:
+def test_the_baseline_trains_the_classification_loss_alone_with_all_else_equal(tmp_path: Path) -> None:
     ours = configuration(tmp_path, steps=10, scenes=16, seed=0)
     plain = plain_cam(ours)
-    assert plain.mask.choice == "none"
-    assert plain.losses.affinity == plain.losses.segmentation == plain.losses.energy == 0
-    assert plain.labels.source == "cam"  # labels that no loss reads are not made
-    assert (plain.network, plain.views, plain.optimiser) == (ours.network, ours.views, ours.optimiser)
+    assert set(build_method(plain, CLASSES).losses(batch_of(MIXED, size=128), LATE).terms) == {"classification"}
+    assert plain.beyond.labels == "cam"  # labels that no loss reads are not made
+    assert isinstance(plain.method, ClassifierConfig)
+    assert (plain.network, plain.views) == (ours.network, ours.views)
+    assert (plain.method.optimiser, plain.method.cam) == (ours.fsr.optimiser, ours.fsr.cam)

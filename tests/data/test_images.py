@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tagseg.data.images import find_images, image_size, read_image
 from tagseg.errors import TagsegError
 
 
-def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options: object) -> Path:
+def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options: Any) -> Path:
     image = Image.fromarray(pixels)
     (image.convert(mode) if mode else image).save(path, **options)
     return path
@@ -31,7 +32,8 @@ def test_exif_rotation_is_applied(tmp_path, orientation, extension):
     stored = np.zeros((16, 32, 3), np.uint8)
     stored[:8, :8] = 255  # a white corner, top left as stored
     path = tmp_path / f"a.{extension}"
-    Image.fromarray(stored).save(path, exif=exif(orientation), **({"lossless": True} if extension == "webp" else {}))
+    options: dict[str, Any] = {"lossless": True} if extension == "webp" else {}
+    Image.fromarray(stored).save(path, exif=exif(orientation), **options)
     shown = read_image(path)
     # where EXIF says that the stored first row and first column are shown
     corner = {1: "tl", 2: "tr", 3: "br", 4: "bl", 5: "tl", 6: "tr", 7: "br", 8: "bl"}[orientation]
@@ -150,8 +152,8 @@ def test_find_images_is_recursive_sorted_and_knows_every_case(tmp_path):
     for name in ("b.JPG", "a/ö ß.png", "a/x.jpeg", "notes.txt", ".hidden.jpg", "Z.TIFF", ".cache/t.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)]
-    assert found == ["Z.TIFF", "a/x.jpeg", "a/ö ß.png", "b.JPG"]
+    names = [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)]
+    assert names == ["Z.TIFF", "a/x.jpeg", "a/ö ß.png", "b.JPG"]
 
 
 def test_find_images_survives_a_link_to_its_own_folder(tmp_path):

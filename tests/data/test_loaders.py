@@ -1,6 +1,7 @@
 """How the images of a step look is a pure function of the seed and the step, whoever loads and augments them."""
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from PIL import Image
 
-from tagseg.config import Config, ViewConfig
+from tagseg.beyond.offline_labels import ground_truth_labels
 from tagseg.data import sources
+from tagseg.data.batch import Batch, CroppedBatch
+from tagseg.data.config import ViewConfig
 from tagseg.data.dataset import Sample, TaggedImages
-from tagseg.data.keys import StepKeys
-from tagseg.data.loaders import Batch, CroppedBatch, TrainingViews, score_loader, training_loader
+from tagseg.data.loaders import TrainingViews, score_loader, training_loader
+from tagseg.data.sampler import StepSampler
 from tagseg.errors import TagsegError
 
 from ..conftest import tiny_config
@@ -24,17 +27,18 @@ def images(tagged_folder, tmp_path_factory):
 
 
 def batches(images, config, count=4, **options):
-    loader = training_loader(images, config, **options)
+    run = config.run
+    loader = training_loader(images, config.views, batch=run.batch, seed=run.seed, workers=run.workers, **options)
     iterator = iter(loader)
-    found = [next(iterator) for _ in range(count)]
+    first = [next(iterator) for _ in range(count)]
     del iterator, loader
-    return found
+    return first
 
 
 def equal(a, b):
     return all(
         torch.equal(getattr(a, name), getattr(b, name))
-        for name in ("view1", "view2", "local", "tags", "mask_seeds", "truth")
+        for name in ("view1", "view2", "local", "tags", "seeds", "drop_path_seeds", "label")
     )
 
 
@@ -47,9 +51,9 @@ def test_a_batch(images, tagged_folder, tmp_path):
     assert batch.view1.shape == batch.view2.shape == (3, 3, 32, 32)
     assert batch.local.shape == (3, 1, 3, 16, 16)
     assert batch.view1.dtype == torch.uint8
-    keys = next(iter(StepKeys(len(images), 3, 0)))
+    keys = next(iter(StepSampler(len(images), 3, 0)))
     assert batch.tags.tolist() == [images.tag_matrix()[index].tolist() for _, index in keys]
-    assert len(set(batch.mask_seeds.tolist())) == 3
+    assert len(set(batch.seeds.tolist())) == 3
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -62,12 +66,12 @@ def test_the_number_of_workers_changes_nothing(images, tagged_folder, tmp_path, 
 def test_an_image_looks_different_in_the_next_epoch(images, tagged_folder, tmp_path):
     config = config_with(tagged_folder, tmp_path, batch=6)
     first, second = batches(images, config, 2)
-    order = [[index for _, index in keys] for keys in islice(StepKeys(6, 6, 0), 2)]
+    order = [[index for _, index in keys] for keys in islice(StepSampler(6, 6, 0), 2)]
     for index in range(6):
         a, b = order[0].index(index), order[1].index(index)
         assert not torch.equal(first.view1[a], second.view1[b])
         assert torch.equal(first.tags[a], second.tags[b])
-        assert first.mask_seeds[a] != second.mask_seeds[b]
+        assert first.seeds[a] != second.seeds[b]
 
 
 def test_a_loader_that_begins_later_sees_the_same(images, tagged_folder, tmp_path):
@@ -78,12 +82,12 @@ def test_a_loader_that_begins_later_sees_the_same(images, tagged_folder, tmp_pat
 def test_another_seed_draws_other_views(images, tagged_folder, tmp_path):
     one, other = (batches(images, config_with(tagged_folder, tmp_path, seed=seed, batch=6), 1)[0] for seed in (0, 1))
     assert sorted(one.tags.tolist()) == sorted(other.tags.tolist())
-    assert not set(one.mask_seeds.tolist()) & set(other.mask_seeds.tolist())
+    assert not set(one.seeds.tolist()) & set(other.seeds.tolist())
 
 
 def test_scored_images_are_resized_and_their_masks_are_not(tagged_folder, tmp_path):
-    config = tiny_config(tagged_folder, tmp_path, run={"val_batch": 2})
-    (batch,) = score_loader(sources.load(config.data, "val"), config)
+    config = tiny_config(tagged_folder, tmp_path)
+    (batch,) = score_loader(sources.load(config.data, "val"), config.views.size, batch=2, workers=0)
     assert batch.images.shape == (2, 3, 32, 32)
     assert batch.images.dtype == torch.float32
     assert batch.images.max() > 100, "0 to 255"
@@ -92,9 +96,12 @@ def test_scored_images_are_resized_and_their_masks_are_not(tagged_folder, tmp_pa
 
 
 def test_processes_share_the_scored_images_and_a_limit_holds_for_all(tagged_folder, tmp_path):
-    config = tiny_config(tagged_folder, tmp_path, run={"val_batch": 1, "val_limit": 3})
+    config = tiny_config(tagged_folder, tmp_path)
     data = sources.load(config.data, "train")
-    shares = [[batch.tags[0].tolist() for batch in score_loader(data, config, (rank, 2))] for rank in range(2)]
+    shares = [
+        [batch.tags[0].tolist() for batch in score_loader(data, config.views.size, 1, 0, limit=3, part=(rank, 2))]
+        for rank in range(2)
+    ]
     assert [len(share) for share in shares] == [2, 1]
     assert [shares[0][0], shares[1][0], shares[0][1]] == data.tag_matrix()[:3].tolist()
 
@@ -118,9 +125,9 @@ def test_augmenting_on_the_device_gives_the_same_batches(images, tagged_folder, 
         assert expected.augmented() is expected
         final = raw.augmented()
         assert type(final) is Batch
-        assert not equal(raw, expected), "the loader leaves the looks to the device"
+        assert not equal(raw, expected), "the loader leaves augmentation to the device"
         assert torch.equal(final.tags, expected.tags)
-        assert torch.equal(final.mask_seeds, expected.mask_seeds)
+        assert torch.equal(final.seeds, expected.seeds)
         for name in ("view1", "view2", "local"):
             got, wanted = getattr(final, name), getattr(expected, name)
             assert got.shape == wanted.shape
@@ -128,13 +135,13 @@ def test_augmenting_on_the_device_gives_the_same_batches(images, tagged_folder, 
             assert ((got.int() - wanted.int()).abs() <= 3).all()
 
 
-def test_a_batch_moves_as_lightning_moves_it_and_its_looks_stay_on_the_cpu(images, tagged_folder, tmp_path):
+def test_a_batch_moves_as_lightning_moves_it_and_its_augmentations_stay_on_the_cpu(images, tagged_folder, tmp_path):
     (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=DEVICE), 1)
     moved = move_data_to_device(batch, torch.device("meta"))
     assert type(moved) is CroppedBatch
-    tensors = {moved.view1, moved.view2, moved.local, moved.tags, moved.mask_seeds, moved.truth}
+    tensors = {moved.view1, moved.view2, moved.local, moved.tags, moved.seeds, moved.drop_path_seeds, moved.label}
     assert {tensor.device.type for tensor in tensors} == {"meta"}
-    assert {field.device.type for field in vars(moved.looks).values()} == {"cpu"}
+    assert {field.device.type for field in vars(moved.augmentations).values()} == {"cpu"}
 
 
 @pytest.mark.parametrize("where", ["loader", "device"])
@@ -143,7 +150,7 @@ def test_a_batch_is_pinned_whole(images, tagged_folder, tmp_path, where, monkeyp
     pinned = []  # without a GPU no memory can be pinned: note what is asked for
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor.clone())
     copy = batch.pin_memory()
-    assert len(pinned) == 6
+    assert len(pinned) == 7
     assert type(copy) is type(batch)
     assert equal(copy.augmented(), batch.augmented())
 
@@ -159,7 +166,7 @@ def photo(height, width):
 def views_of(path, keys=range(4), **settings):
     """The views of an image file, by key."""
     images = TaggedImages("test", ("a",), (Sample("a", path, (0,)),), "test")
-    views = TrainingViews(images, Config(views=ViewConfig(**{"size": 64, "local_size": 32} | settings)))
+    views = TrainingViews(images, ViewConfig(**{"size": 64, "local_size": 32} | settings), seed=0)
     return [views[key, 0][0][:3] for key in keys]
 
 
@@ -178,9 +185,9 @@ def test_draft_gives_the_same_views_but_for_a_little(tmp_path, size, orientation
     exif = Image.Exif()
     exif[274] = orientation
     photo(*size).save(tmp_path / "a.jpg", quality=95, exif=exif)
-    found = differences(tmp_path / "a.jpg", local_crops=1, jitter_probability=0.0)
-    assert max(found) < 4, "neighbouring levels, and up to a pixel of the reduced image"
-    assert min(found) > 0, "every image was decoded at a reduced size"
+    levels = differences(tmp_path / "a.jpg", local_crops=1, jitter_probability=0.0)
+    assert max(levels) < 4, "neighbouring levels, and up to a pixel of the reduced image"
+    assert min(levels) > 0, "every image was decoded at a reduced size"
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
@@ -191,7 +198,7 @@ def test_draft_keeps_grey_and_cmyk(tmp_path, mode):
 
 @pytest.mark.parametrize("name", ["a.png", "png.jpg", "small.jpg", "local.jpg"])
 def test_draft_changes_nothing_where_it_does_not_pay(tmp_path, name):
-    settings = {"size": 64}
+    settings: dict[str, Any] = {"size": 64}
     if name == "local.jpg":  # the views alone would allow it, a small crop does not
         settings |= {"local_crops": 1, "local_scale": (0.01, 0.011), "local_size": 60}
     size = (100, 130) if name == "small.jpg" else (600, 800)
@@ -210,24 +217,24 @@ def test_draft_names_a_damaged_jpeg_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("augment", ["loader", "device"])
-def test_true_masks_come_along_where_they_are_asked_for(tagged_folder, tmp_path, augment):
+def test_labels_come_along_where_they_are_asked_for(tagged_folder, tmp_path, augment):
     """The squares of these photos are brighter than the ground."""
     config = tiny_config(
-        tagged_folder, tmp_path, labels={"source": "masks"}, run={"batch": 6},
+        tagged_folder, tmp_path, run={"batch": 6},
         views={"size": 32, "augment": augment, "jitter_probability": 0.0},
     )  # fmt: skip
-    masked = sources.load(config.data, "train", masks=True)
-    (batch,) = batches(masked, config, 1)
+    labelled = ground_truth_labels(sources.load(config.data, "train", masks=True))
+    (batch,) = batches(labelled, config, 1, labels=True)
     batch = batch.augmented()
-    assert batch.truth.shape == (6, 32, 32)
-    shown = (batch.truth > 0).flatten(1).any(1)
+    assert batch.label.shape == (6, 32, 32)
+    shown = (batch.label > 0).flatten(1).any(1)
     assert torch.equal(shown, batch.tags.any(1)) or shown.sum() >= 4, "a crop may miss its square"
-    for view, truth in zip(batch.view1[shown], batch.truth[shown], strict=True):
+    for view, label in zip(batch.view1[shown], batch.label[shown], strict=True):
         bright = view.float().amax(0)
-        assert bright[truth > 0].mean() > bright[truth == 0].mean() + 50
-        assert (bright[truth > 0] > 100).float().mean() > 0.8
+        assert bright[label > 0].mean() > bright[label == 0].mean() + 50
+        assert (bright[label > 0] > 100).float().mean() > 0.8
 
 
-def test_without_asking_no_mask_is_read(images, tagged_folder, tmp_path):
+def test_without_asking_no_label_is_read(images, tagged_folder, tmp_path):
     (batch,) = batches(images, config_with(tagged_folder, tmp_path, batch=3), 1)
-    assert batch.truth.shape == (3, 0, 0)
+    assert batch.label.shape == (3, 0, 0)

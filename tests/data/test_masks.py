@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tagseg.errors import TagsegError
 IDS = np.array([[0, 1, 2], [2, 255, 0]], np.uint8)
 
 
-def make(tmp_path: Path, mask: Image.Image, size: tuple[int, int] = (3, 2), **options: object) -> PngMask:
+def make(tmp_path: Path, mask: Image.Image, size: tuple[int, int] = (3, 2), **options: Any) -> PngMask:
     Image.new("RGB", size).save(tmp_path / "a.jpg", **options)
     mask.save(tmp_path / "a.png")
     return PngMask(tmp_path / "a.png", tmp_path / "a.jpg", 2)

@@ -38,7 +38,8 @@ def test_reads_every_protocol_and_type(tmp_path, protocol, numpy_1, dtype):
 
 
 def test_reads_what_numpy_saves_and_other_keys_and_rows(tmp_path):
-    np.save(tmp_path / "a.npy", {key: np.array(row) for key, row in TABLE.items()}, allow_pickle=True)
+    saved: Any = {key: np.array(row) for key, row in TABLE.items()}  # numpy takes a dict, its stubs do not
+    np.save(tmp_path / "a.npy", saved, allow_pickle=True)
     assert read_onehot(tmp_path / "a.npy", CLASSES) == EXPECTED
     table = {7: [1, 0, 0], np.int64(8): [np.float32(0), np.float32(1), 0], np.str_("9"): np.array([1, 0, 1], object)}
     expected = {"7": ("cat",), "8": ("dog",), "9": ("cat", "emu")}

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagseg.data import sources
-from tagseg.data.keys import StepKeys
 from tagseg.data.loaders import training_loader
 from tagseg.data.repeats import draw_repeats, repeat_factors
+from tagseg.data.sampler import StepSampler
 from tagseg.errors import TagsegError
 
 from ..conftest import tiny_config
@@ -49,29 +49,29 @@ def test_on_average_an_image_comes_as_often_as_its_factor():
 
 def test_repeats_in_an_epoch_are_other_draws_and_a_resumed_run_goes_on_with_them():
     factors = np.array([1.0, 2.6, 1.0, 4.4])
-    keys = [key for batch in islice(StepKeys(factors, 3, 0), 12) for key in batch]
+    keys = [key for batch in islice(StepSampler(factors, 3, 0), 12) for key in batch]
     assert len(set(keys)) == len(keys)
-    assert list(islice(StepKeys(factors, 3, 0, first=5), 4)) == list(islice(StepKeys(factors, 3, 0), 9))[5:]
-    parts = [list(islice(StepKeys(factors, 4, 0, part=(rank, 2)), 5)) for rank in range(2)]
-    whole = list(islice(StepKeys(factors, 4, 0), 5))
+    assert list(islice(StepSampler(factors, 3, 0, first=5), 4)) == list(islice(StepSampler(factors, 3, 0), 9))[5:]
+    parts = [list(islice(StepSampler(factors, 4, 0, part=(rank, 2)), 5)) for rank in range(2)]
+    whole = list(islice(StepSampler(factors, 4, 0), 5))
     assert [a + b for a, b in zip(*parts, strict=True)] == whole
 
 
 def test_without_repeats_nothing_changes():
-    assert list(islice(StepKeys(np.ones(7), 3, 2), 9)) == list(islice(StepKeys(7, 3, 2), 9))
+    assert list(islice(StepSampler(np.ones(7), 3, 2), 9)) == list(islice(StepSampler(7, 3, 2), 9))
 
 
 def test_a_training_sees_rare_classes_more_often(tagged_folder, tmp_path):
-    config = tiny_config(tagged_folder, tmp_path, data={"repeat_below": 1.0, "root": str(tagged_folder)})
+    config = tiny_config(tagged_folder, tmp_path)
     images = sources.load(config.data, "train")
     factors = repeat_factors(images.tag_matrix(), 1.0)
     assert factors.max() > 1.3
-    loader = training_loader(images, config)
+    loader = training_loader(images, config.views, batch=2, seed=0, workers=0, repeat_below=1.0)
     tags = np.concatenate([batch.tags.numpy() for batch in islice(loader, int(factors.sum()) // 2 * 4)])
     assert tags.mean() > images.tag_matrix().mean()
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_a_share_that_cannot_be_is_refused(tmp_path, value):
-    with pytest.raises(TagsegError, match=r"data\.repeat_below"):
-        tiny_config(tmp_path, tmp_path, data={"repeat_below": value})
+    with pytest.raises(TagsegError, match=r"beyond\.repeat_below"):
+        tiny_config(tmp_path, tmp_path, beyond={"repeat_below": value})

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagseg.config import DataConfig
-from tagseg.data import scenes as source
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE
 from tagseg.data.folder import folder
-from tagseg.data.scenery import NAMES, SIZE, Scene, draw_scene
-from tagseg.data.scenes import scenes
+from tagseg.data.scenes import source
+from tagseg.data.scenes.scenery import NAMES, SIZE, Scene, draw_scene
+from tagseg.data.scenes.source import scenes
 from tagseg.errors import TagsegError
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

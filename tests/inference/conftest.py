@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tagseg.config import NetworkConfig
+from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
 
 CLASSES = ("circle", "square", "triangle")

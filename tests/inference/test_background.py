@@ -1,5 +1,6 @@
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -13,21 +14,21 @@ def test_results_are_in_the_order_of_the_jobs(threads):
         time.sleep(0.01 * (number % 3 == 0))
         return number
 
-    with Background(threads) as work:
+    with Background[int](threads) as work:
         for number in range(20):
-            work.add(lambda number=number: job(number))
+            work.add(partial(job, number))
     assert work.done() == list(range(20))
 
 
 def test_no_threads_do_the_job_at_once_where_it_was_handed_in():
-    with Background(0) as work:
+    with Background[threading.Thread](0) as work:
         work.add(threading.current_thread)
         assert work.done() == [threading.main_thread()]
 
 
 def test_too_many_unfinished_jobs_make_the_caller_wait():
     go = threading.Event()
-    with Background(2) as work:
+    with Background[bool](2) as work:
         for _ in range(4):
             work.add(go.wait)
         threading.Timer(0.1, go.set).start()
@@ -40,17 +41,18 @@ def test_a_jobs_error_is_raised_and_the_other_results_are_kept(threads):
     def broken() -> int:
         raise TagsegError("the disk is full")
 
-    with pytest.raises(TagsegError, match="the disk is full"), Background(threads) as work:  # noqa: PT012
+    with pytest.raises(TagsegError, match="the disk is full"), Background[int](threads) as work:  # noqa: PT012
         work.add(lambda: 1)
         work.add(broken)
         for number in range(50):
-            work.add(lambda number=number: number)
+            work.add(partial(int, number))
     assert work.done()[0] == 1
     assert len(work.done()) < 50
 
 
 def test_an_interrupt_waits_for_what_runs_and_drops_what_has_not_begun():
-    begun, go, finished = threading.Event(), threading.Event(), []
+    begun, go = threading.Event(), threading.Event()
+    finished: list[str] = []
 
     def slow() -> str:
         begun.set()
@@ -58,7 +60,7 @@ def test_an_interrupt_waits_for_what_runs_and_drops_what_has_not_begun():
         finished.append("slow")
         return "slow"
 
-    with pytest.raises(KeyboardInterrupt), Background(1) as work:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), Background[str | None](1) as work:  # noqa: PT012
         work.add(slow)
         work.add(lambda: finished.append("dropped"))
         begun.wait()

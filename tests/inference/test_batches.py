@@ -55,21 +55,21 @@ def run(work: Batches, paths: list[Path], look, device=CPU):
 @pytest.mark.parametrize("read_ahead", [False, True])
 @pytest.mark.parametrize("batch", [1, 2, 4, 50])
 def test_equal_sizes_meet_and_broken_photos_do_not_stop_the_others(folder, batch, read_ahead):
-    seen = []
+    shapes = []
 
     def look(photos):
-        seen.append([photo.shape for photo in photos])
+        shapes.append([photo.shape for photo in photos])
         return [int(photo.sum()) for photo in photos]
 
-    found = run(Batches(batch, read_ahead), folder, look)
-    assert sorted(found) == list(range(12))
+    results = run(Batches(batch, read_ahead), folder, look)
+    assert sorted(results) == list(range(12))
     for index, path in enumerate(folder):
         if index in (4, 6):
-            assert path.name in found[index]
+            assert path.name in results[index]
         else:
-            assert found[index] == int(np.asarray(Image.open(path)).sum())
-    assert all(len(set(shapes)) == 1 for shapes in seen)
-    assert max(map(len, seen)) == min(batch, 6)
+            assert results[index] == int(np.asarray(Image.open(path)).sum())
+    assert all(len(set(batch_shapes)) == 1 for batch_shapes in shapes)
+    assert max(map(len, shapes)) == min(batch, 6)
 
 
 def test_automatic_is_one_at_a_time_on_a_cpu_and_asks_for_no_size(folder, monkeypatch):
@@ -101,9 +101,9 @@ def test_a_batch_too_large_for_memory_is_halved_with_one_warning(folder, caplog,
         return [photo.shape for photo in photos]
 
     with caplog.at_level(logging.WARNING):
-        found = run(Batches(4), folder, look)
-    assert sorted(found) == list(range(12))
-    assert sum(isinstance(one, str) for one in found.values()) == 2, "only the broken ones"
+        results = run(Batches(4), folder, look)
+    assert sorted(results) == list(range(12))
+    assert sum(isinstance(one, str) for one in results.values()) == 2, "only the broken ones"
     assert [record.message for record in caplog.records] == [
         "3 photos at once do not fit into memory, fewer are taken from here on: lower batch"
     ]
@@ -117,9 +117,9 @@ def test_a_photo_that_fails_in_a_batch_is_found(folder):
         return [0 for _ in photos]
 
     culprit = np.asarray(Image.open(folder[3]))
-    found = run(Batches(8), folder, look)
-    assert found[3] == f"{folder[3]}: a strange photo"
-    assert sum(one == 0 for one in found.values()) == 9
+    results = run(Batches(8), folder, look)
+    assert results[3] == f"{folder[3]}: a strange photo"
+    assert sum(one == 0 for one in results.values()) == 9
 
 
 def test_an_error_that_is_no_photos_is_not_hidden(folder):

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagseg.config import DataConfig
+from tagseg.data.config import DataConfig
 from tagseg.errors import TagsegError
 from tagseg.inference.evaluate import evaluate
-from tagseg.inference.metrics import SegmentationScore
 from tagseg.inference.predict import predict
+from tagseg.metrics.segmentation import SegmentationScore
 
 from .conftest import CLASSES, photo, tiny_network
 
@@ -126,7 +126,7 @@ def test_negative_limit(network, data):
         evaluate(network, data, limit=-1, quiet=True)
 
 
-def test_both_scores_are_told_with_a_crf(network, data, tmp_path, capsys):
+def test_both_scores_are_given_with_a_crf(network, data, tmp_path, capsys):
     plain = evaluate(network, data, quiet=True)
     both = evaluate(network, data, crf=True, output=tmp_path)
     np.testing.assert_array_equal(both.matrix, plain.matrix)
@@ -135,6 +135,8 @@ def test_both_scores_are_told_with_a_crf(network, data, tmp_path, capsys):
     for prediction in done[:3]:
         truth = np.array(Image.open(Path(data.root) / "masks" / f"{prediction.name}.png"))
         score.update(np.array(Image.open(prediction.mask)), truth)
+    assert both.crf_matrix is not None
+    assert both.crf_result is not None
     np.testing.assert_array_equal(both.crf_matrix, score.matrix)
     assert (both.crf_matrix != both.matrix).any(), "the photos are noise: a CRF changes some label"
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tagseg.data.masks import save_mask
 from tagseg.data.palette import colour, label_names, palette
 from tagseg.errors import TagsegError
+from tagseg.files import replacing
 from tagseg.inference import export
 
 from .conftest import photo
@@ -25,25 +27,25 @@ def test_palette_is_vocs():
 
 def test_masks_keep_all_labels(tmp_path):
     labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    export.save_mask(tmp_path / "new" / "mask.png", labels)
+    save_mask(tmp_path / "new" / "mask.png", labels)
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "new" / "mask.png")), labels)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), export.replacing(path) as temporary:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
-    with export.replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
 
 
 def test_a_full_disk_is_one_line(tmp_path):
-    with pytest.raises(TagsegError, match=r"cannot write .*: No space left"), export.replacing(tmp_path / "a"):
+    with pytest.raises(TagsegError, match=r"cannot write .*: No space left"), replacing(tmp_path / "a"):
         raise OSError(28, "No space left on device")
 
 

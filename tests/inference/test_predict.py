@@ -8,16 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from tagseg.config import CrfConfig
 from tagseg.data.images import read_image
 from tagseg.data.palette import palette
 from tagseg.errors import TagsegError
-from tagseg.inference import label, label_maps
+from tagseg.inference import label_maps, predictor
 from tagseg.inference.predict import class_shares, name_outputs, predict
 from tagseg.inference.segment import multi_scale_logits, to_input
 from tagseg.model.checkpoint import save_network
+from tagseg.pairwise.config import CrfConfig
 
 from .conftest import CLASSES, photo
+
+pytestmark = pytest.mark.slow
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -188,19 +190,21 @@ def test_a_crf_changes_masks_and_leaves_scores(network, photos, tmp_path):
 
 
 def test_a_crf_sees_large_photos_shrunk(network, tmp_path, monkeypatch):
-    seen = []
+    shapes: list[tuple[int, ...]] = []
     real = label_maps.crf_marginals
-    monkeypatch.setattr(label_maps, "crf_marginals", lambda p, i, c: seen.extend(x.shape for x in i) or real(p, i, c))
+    monkeypatch.setattr(
+        label_maps, "crf_marginals", lambda p, i, *rest: shapes.extend(x.shape for x in i) or real(p, i, *rest)
+    )
     Image.fromarray(photo(50, 200)).save(tmp_path / "wide.png")
     (done,) = predict(network, tmp_path / "wide.png", tmp_path / "out", crf=True, max_side=80, quiet=True)
-    assert seen == [(20, 80, 3)]
+    assert shapes == [(20, 80, 3)]
     assert Image.open(done.mask).size == (200, 50)
 
 
 def test_a_crf_labels_as_many_photos_at_once_as_there_are_threads(network, photos, tmp_path, monkeypatch):
     sizes = []
-    real = label.label_maps
-    monkeypatch.setattr(label, "label_maps", lambda looks, *rest: sizes.append(len(looks)) or real(looks, *rest))
+    real = predictor.label_maps
+    monkeypatch.setattr(predictor, "label_maps", lambda logits, *rest: sizes.append(len(logits)) or real(logits, *rest))
     torch.set_num_threads(3)
     try:
         several = predict(network, photos, tmp_path / "several", crf=True, quiet=True, overlays=False)

@@ -21,7 +21,7 @@ from .conftest import photo
 
 @torch.no_grad()
 def reference(network, image, scales):
-    """METHOD §9 word by word: upsample every view's logits, sum image and mirror, maximum over scales."""
+    """Section 9 of docs/method.md: upsample all logits, sum image and mirror image, maximum over scales."""
     height, width = image.shape[2:]
     merged = []
     for scale in scales:

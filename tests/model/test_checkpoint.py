@@ -1,11 +1,17 @@
 """A network on disk: what is saved comes back, what is damaged or foreign is refused, a failed write harms nothing."""
 
+import dataclasses
+import json
+
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tagseg.errors import TagsegError
-from tagseg.model.checkpoint import find_network, load_network, read_about, read_weights, save_network
+from tagseg.model.checkpoint import FORMAT, find_network, load_network, read_about, save_network
+from tagseg.model.network import Network
+from tagseg.model.weights import read_weights
 
 from ..conftest import CLASSES, TINY, full_disk, tiny_network
 
@@ -26,6 +32,32 @@ def test_a_saved_network_comes_back(tiny, saved):
     assert loaded.state_dict().keys() == state.keys()
     assert all(torch.equal(value, state[name]) for name, value in loaded.state_dict().items())
     assert read_about(saved) == {"step": 7}
+
+
+@pytest.mark.parametrize("pool", [0.0, 0.25])
+def test_the_pooling_of_tag_logits_comes_back(tmp_path, pool):
+    network = Network(TINY, CLASSES, pool).eval()
+    save_network(network, tmp_path / "net.safetensors")
+    images = torch.randn(2, 3, 32, 32)
+    loaded = load_network(tmp_path / "net.safetensors")
+    assert loaded.pool == pool
+    assert torch.equal(loaded(images).logits, network(images).logits)
+
+
+@pytest.mark.parametrize(("pool", "decoder_start"), [(0.0, 1.0), (0.25, 0.1)])
+def test_a_file_of_0_1_0_loads(tmp_path, pool, decoder_start):
+    """It kept the pooling and how the decoder began among the settings of the network."""
+    network = Network(TINY, CLASSES, pool).eval()
+    settings = dataclasses.asdict(TINY) | {"pool": pool, "decoder_start": decoder_start}
+    about = {"step": 6, "network": "student"}
+    facts = {"network": json.dumps(settings), "classes": json.dumps(CLASSES), "about": json.dumps(about)}
+    save_file(network.state_dict(), tmp_path / "last.safetensors", {"format": FORMAT, **facts})
+    loaded = load_network(tmp_path)
+    assert (loaded.config, loaded.classes, loaded.pool) == (TINY, CLASSES, pool)
+    assert read_about(tmp_path / "last.safetensors") == about
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(loaded(images).logits, network(images).logits)
+    assert torch.equal(loaded(images).segmentation, network(images).segmentation)
 
 
 def test_saving_leaves_no_other_file_and_makes_the_folder(tiny, tmp_path):
@@ -69,8 +101,6 @@ def test_a_truncated_file_is_refused(saved, share):
 
 
 def test_a_file_with_a_tensor_too_few_is_refused(tiny, saved):
-    from safetensors import safe_open
-
     with safe_open(saved, framework="pt") as file:
         metadata = file.metadata()
     state = read_weights(saved)

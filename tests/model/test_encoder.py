@@ -8,10 +8,12 @@ import torch
 from timm.models.vision_transformer import ParallelThingsBlock
 from torch import nn
 
-from tagseg.config import NetworkConfig
 from tagseg.errors import TagsegError
-from tagseg.model.encoder import CrossAttentionBlock, Encoder
+from tagseg.model.config import NetworkConfig
+from tagseg.model.encoder import Encoder
+from tagseg.model.heads import CrossAttentionBlock
 from tagseg.model.pretrained import create_vit
+from tagseg.model.vit_parts import parts_of
 
 from ..conftest import TINY, tiny_network
 
@@ -25,11 +27,11 @@ def config_of(encoder, img_size=64, **options):
 
 def encoder_of(config):
     torch.manual_seed(0)
-    return Encoder(create_vit(config), config).eval()
+    return Encoder(parts_of(create_vit(config), config.encoder), config).eval()
 
 
 def randomise(vit):
-    """Biases, norms, layer scale and tokens that are not at their neutral start, so that a forgotten one is seen."""
+    """Biases, norms, layer scale and tokens that are not at their neutral start, so that a forgotten one shows."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in vit.parameters():
@@ -59,7 +61,7 @@ def test_without_class_token_the_map_is_that_of_timm(name, options, images):
     vit = randomise(create_vit(config))
     with torch.no_grad():
         theirs = vit.forward_features(images)[:, vit.num_prefix_tokens :]
-        ours = Encoder(vit, config).eval().patch_map(images)
+        ours = Encoder(parts_of(vit, config.encoder), config).eval().patch_map(images)
     torch.testing.assert_close(ours.flatten(2).transpose(1, 2), theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -69,7 +71,7 @@ def test_a_norm_behind_the_pooling_is_taken_where_there_is_no_other(images):
     assert isinstance(vit.norm, nn.Identity)
     with torch.no_grad():
         theirs = vit.fc_norm(vit.forward_features(images))
-        ours = Encoder(vit, config).eval().patch_map(images)
+        ours = Encoder(parts_of(vit, config.encoder), config).eval().patch_map(images)
     torch.testing.assert_close(ours.flatten(2).transpose(1, 2), theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -90,26 +92,28 @@ def test_other_vits_run_at_their_size_and_at_another(name, size):
         images = torch.randn(1, 3, grid[0] * patch, grid[1] * patch)
         output = network(images, torch.zeros(1, *grid, dtype=torch.bool))
         assert output.segmentation.shape == (1, 4, *grid)
-        assert output.features.token.shape == (1, 48)
-        assert all(torch.isfinite(t).all() for t in (output.segmentation, output.features.token, output.aux_logits))
+        assert output.features.global_token().shape == (1, 48)
+        assert all(
+            torch.isfinite(t).all() for t in (output.segmentation, output.features.global_token(), output.aux_logits)
+        )
 
 
 def test_a_distilled_deit_keeps_each_patch_at_its_own_position():
     vit = randomise(create_vit(config_of("deit_tiny_distilled_patch16_224")))
-    positions = Encoder(vit, TINY).positions
+    positions = Encoder(parts_of(vit, TINY.encoder), TINY).positions
     assert torch.equal(positions, vit.pos_embed[:, 2:])  # class and distillation token come first
 
 
 def test_the_mask_token_replaces_masked_patches_before_positions_are_added(images):
     encoder = encoder_of(config_of("vit_tiny_patch16_224"))
     mask = torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(2)) < 0.4
-    seen, grid = encoder.embed(images)
+    unmasked, grid = encoder.embed(images)
     masked, _ = encoder.embed(images, mask)
     assert grid == (4, 4)
     flat = mask.flatten(1)
     token = (encoder.mask_token + encoder.positions).expand(2, -1, -1)
     assert torch.equal(masked[flat], token[flat])
-    assert torch.equal(masked[~flat], seen[~flat])
+    assert torch.equal(masked[~flat], unmasked[~flat])
 
 
 def test_what_is_under_the_mask_does_not_matter_and_what_is_not_does(images):
@@ -125,7 +129,7 @@ def test_what_is_under_the_mask_does_not_matter_and_what_is_not_does(images):
 
 
 def test_a_size_that_is_no_multiple_of_the_patch_is_refused():
-    with pytest.raises(TagsegError, match=r"64x70 pixels, expected multiples of the patch \(16\)"):
+    with pytest.raises(TagsegError, match=r"64x70 pixels, expected multiples of the patch size \(16\)"):
         encoder_of(config_of("vit_tiny_patch16_224"))(torch.zeros(1, 3, 64, 70))
 
 
@@ -155,7 +159,7 @@ def test_the_global_token_can_be_a_pooled_map(images, pooling, pool):
     encoder = encoder_of(dataclasses.replace(config_of("vit_tiny_patch16_224"), aggregation=pooling))
     encoder.norm = nn.Identity()
     features = encoder(images)
-    torch.testing.assert_close(features.token, pool(features.patches, (2, 3)))
+    torch.testing.assert_close(features.global_token(), pool(features.patches, (2, 3)))
     assert len(encoder.aggregation) == 0
 
 
@@ -183,11 +187,11 @@ def test_the_global_token_does_not_reach_the_patches(images):
     with torch.no_grad():
         other.class_token.add_(1.0)
     assert torch.equal(encoder(images).patches, other(images).patches)
-    assert not torch.allclose(encoder(images).token, other(images).token)
+    assert not torch.allclose(encoder(images).global_token(), other(images).global_token())
     torch.testing.assert_close(encoder.patch_map(images), encoder(images).patches)
 
 
-def test_stochastic_depth_rises_linearly():
+def test_the_drop_path_rate_rises_linearly():
     rates = [
         getattr(block.drop_path1, "drop_prob", 0.0) for block in encoder_of(config_of("vit_tiny_patch16_224")).blocks
     ]

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from tagseg.fast import cam as fast
+from tagseg.fast.present_classes import present_classes
+from tagseg.fsr import cam as plain
 from tagseg.model.published import load_published
-from tagseg.pseudo.cam import multi_scale_cam, present_aux_cam
-from tagseg.pseudo.present import present_classes
 
 from ..conftest import assert_agrees
 
@@ -22,7 +23,7 @@ def network(golden_file):
 
 @torch.no_grad()
 def projections(network, features):
-    tokens = torch.cat([features.token.unsqueeze(1), features.patches.flatten(2).transpose(1, 2)], dim=1)
+    tokens = torch.cat([features.global_token().unsqueeze(1), features.patch_list()], dim=1)
     return network.project(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
 
 
@@ -62,10 +63,15 @@ def test_an_image_that_is_not_square(network, values):
     assert_agrees(output.cam, values["rect_top_cam"])
 
 
-def test_multi_scale_cam(network, values):
+@pytest.mark.parametrize("form", [plain, fast], ids=["plain", "fast"])
+def test_multi_scale_cam(network, values, form):
     scales = (1.0, 0.5, 1.5)
-    cams = multi_scale_cam(network, values["x1"], scales)
+    tags = torch.ones(len(values["x1"]), len(network.classes))
+    for classes in (plain.all_classes(tags), present_classes(tags)):
+        cams = form.multi_scale_cam(network, values["x1"], scales, classes)
+        assert_agrees(cams.final, values["ms_cam"])
+        assert_agrees(cams.auxiliary, values["ms_aux_cam"])
+        assert_agrees(form.auxiliary_cam(network, values["x1"], scales, classes), values["ms_aux_cam"])
+    cams = fast.class_cams(network, values["x1"], scales)
     assert_agrees(cams.final, values["ms_cam"])
     assert_agrees(cams.auxiliary, values["ms_aux_cam"])
-    every = present_classes(torch.ones(len(values["x1"]), len(network.classes)))
-    assert_agrees(present_aux_cam(network, values["x1"], scales, every), values["ms_aux_cam"])

@@ -11,22 +11,15 @@ def test_the_decoder_has_the_published_layers_and_no_biases():
     assert decoder(torch.randn(2, 8, 7, 9)).shape == (2, 4, 7, 9)
 
 
-def test_the_decoder_may_start_from_smaller_scores():
-    published, smaller = (
-        (torch.manual_seed(0), LargeFOV(8, classes=4, hidden=6, dilation=5, start=start))[1] for start in (1.0, 0.1)
-    )
-    features = torch.randn(2, 8, 7, 9)
-    torch.testing.assert_close(smaller(features), 0.1 * published(features))
-
-
 def test_the_decoder_sees_ten_patches_far_and_no_further():
     torch.manual_seed(0)
     decoder = LargeFOV(2, classes=1, hidden=8, dilation=5)
     features = torch.randn(1, 2, 1, 31, requires_grad=True)
     decoder(features)[0, 0, 0, 15].backward()
-    seen = features.grad.abs().sum((0, 1, 2)).nonzero().flatten()
-    assert set(seen.tolist()) <= {5, 10, 15, 20, 25}
-    assert {5, 25} & set(seen.tolist())
+    assert features.grad is not None
+    columns = set(features.grad.abs().sum((0, 1, 2)).nonzero().flatten().tolist())
+    assert columns <= {5, 10, 15, 20, 25}
+    assert {5, 25} & columns
 
 
 def test_prototypes_equal_a_weight_normalised_layer_with_gain_one():

@@ -1,15 +1,15 @@
 """The network's parts agree with its whole."""
 
 import copy
-import dataclasses
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from tagseg.model.network import Network
 from tagseg.model.teacher import make_teacher, update_teacher
 
-from ..conftest import TINY, tiny_network
+from ..conftest import CLASSES, TINY, tiny_network
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_tag_logits_classify_the_maximum_of_each_channel(tiny, images):
 @torch.no_grad()
 @pytest.mark.parametrize(("share", "count"), [(0.0, 1), (0.25, 6), (1.0, 24)])
 def test_tag_logits_may_classify_the_mean_of_the_highest_values_instead(images, share, count):
-    network = tiny_network(config=dataclasses.replace(TINY, pool=share))
+    network = Network(TINY, CLASSES, pool=share).eval()
     output = network(images)
     highest = output.features.patches.flatten(2).sort(dim=2, descending=True).values[:, :, :count].mean(2)
     torch.testing.assert_close(output.logits, highest @ network.classifier.weight.flatten(1).T)

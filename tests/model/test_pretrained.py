@@ -8,10 +8,11 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from tagseg.config import NetworkConfig
 from tagseg.errors import TagsegError
+from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder
 from tagseg.model.pretrained import create_vit
+from tagseg.model.vit_parts import parts_of
 
 from ..conftest import TINY
 
@@ -40,7 +41,7 @@ def test_a_model_that_is_no_plain_vit(name):
 def test_no_position_embedding():
     config = NetworkConfig(encoder="vit_tiny_patch16_224", weights="none", encoder_options={"pos_embed": "none"})
     with pytest.raises(TagsegError, match="no learned position embedding"):
-        Encoder(create_vit(config), config)
+        Encoder(parts_of(create_vit(config), config.encoder), config)
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_small_patch16_224"])
@@ -122,6 +123,6 @@ def test_published_deit_weights_load():
     if not DEIT.is_file():
         pytest.skip(f"no weights at {DEIT}")
     config = NetworkConfig(encoder="deit_tiny_patch16_224", weights=str(DEIT))
-    encoder = Encoder(create_vit(config), config)
+    encoder = Encoder(parts_of(create_vit(config), config.encoder), config)
     assert encoder.positions.shape == (1, 196, 192)
     assert encoder.positions.std() > 0.05, "random ones have 0.02"

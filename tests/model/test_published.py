@@ -86,10 +86,10 @@ def test_sizes_come_from_the_tensors(tmp_path):
     state["projector.last_layer.weight_g"] = torch.ones(24, 1)
     loaded = read(state, tmp_path)
     assert loaded.missing == loaded.unexpected == ()
-    assert torch.equal(loaded.network.decoder[4].weight, other.decoder[4].weight)
+    assert torch.equal(loaded.network.get_parameter("decoder.4.weight"), other.get_parameter("decoder.4.weight"))
 
 
-def test_missing_and_unexpected_keys_are_told(state, tmp_path, caplog):
+def test_missing_and_unexpected_keys_are_named(state, tmp_path, caplog):
     del state["decoder.conv8.weight"]
     state["encoder.blocks.0.extra.weight"] = torch.ones(1)
     state["something.else"] = torch.ones(1)

@@ -1,8 +1,13 @@
 """What the tests of filters and CRF share: pictures with edges, probabilities, and mean field by full matrices."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
+
+from tagseg.errors import TagsegError
 
 
 def photo(seed, height, width, noise=2.0):
@@ -26,6 +31,19 @@ def with_rare(probabilities, rare, share=1e-5):
     generator = torch.Generator().manual_seed(rare)
     chances = torch.rand(rare, *probabilities.shape[1:], generator=generator)
     return (everything := torch.cat([probabilities, share * chances * probabilities[:1]])) / everything.sum(dim=0)
+
+
+def some_images(count=3, height=20, width=26, classes=4):
+    """Probabilities (B, C, H, W) and images of a batch."""
+    probabilities = torch.stack([soft(seed, classes, height, width) for seed in range(count)])
+    return probabilities, torch.stack([photo(seed, height, width) for seed in range(count)])
+
+
+def draw(seed, batch, n, size=2, width=5, spread=2.0):
+    """Points (batch, n, width) and values (batch, n, size)."""
+    generator = torch.Generator().manual_seed(seed)
+    points = spread * torch.randn(batch, n, width, generator=generator)
+    return points, torch.rand(batch, n, size, generator=generator)
 
 
 def squared_distances(points):
@@ -69,9 +87,34 @@ def full_mean_field(probabilities, image, config):
     return [x.T.unflatten(1, image.shape[1:]) for x in q]
 
 
-@pytest.fixture
-def threads():
-    """Sets how many threads PyTorch may use; afterwards it is as before."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+def set_pixel(value):
+    def change(probabilities):
+        probabilities[1, 2, 3, 4] = value
+
+    return change
+
+
+def minus(probabilities):
+    """Still sums to one."""
+    probabilities[1, :2, 3, 4] = torch.tensor([-0.25, 1.25]) - probabilities[1, 2:, 3, 4].sum() / 2
+
+
+BAD_PROBABILITIES: dict[str, tuple[Callable[[Tensor], object], list[str]]] = {
+    "a sum above one": (set_pixel(1.5), ["sum to", "expected 1", "softmax"]),
+    "logits": (lambda p: p.mul_(3), ["sum to 3", "expected 1", "softmax"]),
+    "all zero": (lambda p: p.zero_(), ["sum to 0", "expected 1", "softmax"]),
+    "not a number": (set_pixel(float("nan")), ["not finite", "NaN", "network"]),
+    "infinite": (set_pixel(float("inf")), ["not finite", "infinite", "network"]),
+    "negative": (minus, ["probability of -", "expected 0 to 1", "softmax"]),
+}
+"""What changes the probabilities of a batch to what is none, and parts of the message that refuses them."""
+
+
+def assert_refused(call, parts):
+    """In one line that has these parts."""
+    with pytest.raises(TagsegError) as error:
+        call()
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message

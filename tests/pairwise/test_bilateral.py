@@ -1,30 +1,40 @@
+"""The Gaussian filter, plain and fast; ``tests/fast/test_bilateral.py`` has what is the fast form's own."""
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from tagseg.pairwise import bilateral
-from tagseg.pairwise.bilateral import MOST_EXACT, choose, features, gaussian_filter, lattice_filter
+from tagseg.fast import bilateral as fast
+from tagseg.pairwise import bilateral as plain
+from tagseg.pairwise.bilateral import MOST_EXACT, choose
 from tagseg.pairwise.exact import exact_filter
-from tagseg.pairwise.lattice import Lattice, mass
+from tagseg.pairwise.lattice import Lattice, mass, pixel_features
 
-from .conftest import photo, soft
+from .conftest import draw, photo, soft
 
 
-def draw(seed, batch, n, size=2, width=5, spread=2.0):
-    generator = torch.Generator().manual_seed(seed)
-    points = spread * torch.randn(batch, n, width, generator=generator)
-    return points, torch.rand(batch, n, size, generator=generator)
+def plain_lattice(points, values):
+    return Lattice.build(points).filter(values)
+
+
+FORMS = {"plain": plain.gaussian_filter, "fast": fast.gaussian_filter}
+LATTICES = {"plain": plain_lattice, "fast": fast.lattice_filter}
+
+
+@pytest.fixture(params=FORMS.values(), ids=list(FORMS))
+def gaussian_filter(request):
+    return request.param
 
 
 def picture(height=60, width=80, classes=4):
     """Points and values as the energy has them: a photo's pixels and class probabilities."""
-    points = features(photo(0, height, width)[None].float(), sigma_xy=50.0, sigma_rgb=15.0)
+    points = pixel_features(photo(0, height, width)[None].float(), sigma_xy=50.0, sigma_rgb=15.0)
     return points, soft(0, classes, height, width)[None].flatten(2).transpose(1, 2)
 
 
 def test_points_are_position_and_colour_over_their_widths():
     image = torch.arange(2 * 3 * 2 * 3).view(2, 3, 2, 3).float()
-    points = features(image, sigma_xy=2.0, sigma_rgb=10.0)
+    points = pixel_features(image, sigma_xy=2.0, sigma_rgb=10.0)
     assert points.shape == (2, 6, 5)
     row, column = 1, 2
     expected = [column / 2, row / 2, *(image[1, :, row, column] / 10).tolist()]
@@ -49,46 +59,35 @@ def test_a_chosen_method_is_kept(method, points):
     assert choose(method, points, "cpu") == choose(method, points, "cuda") == method
 
 
-def test_exact_is_the_exact_sum():
+def test_exact_is_the_exact_sum(gaussian_filter):
     points, values = draw(0, 2, 50)
     assert torch.equal(gaussian_filter(points, values, "exact"), exact_filter(points, values))
 
 
-def test_lattice_is_the_lattice_times_its_mass():
+@pytest.mark.parametrize("form", FORMS)
+def test_lattice_is_the_lattice_times_its_mass(form):
     points, values = draw(0, 2, 50)
-    torch.testing.assert_close(gaussian_filter(points, values, "lattice"), mass(5) * lattice_filter(points, values))
+    expected = mass(5) * LATTICES[form](points, values)
+    torch.testing.assert_close(FORMS[form](points, values, "lattice"), expected)
 
 
 @pytest.mark.parametrize("n", [20, 21])
-def test_auto_does_what_it_chooses(n, monkeypatch):
+def test_auto_does_what_it_chooses(n, gaussian_filter, monkeypatch):
     monkeypatch.setitem(MOST_EXACT, "cpu", 20)
     points, values = draw(1, 2, n)
     expected = gaussian_filter(points, values, "exact" if n == 20 else "lattice")
     assert torch.equal(gaussian_filter(points, values), expected)
 
 
-def test_five_features_on_a_cpu_go_through_the_compiled_lattice(monkeypatch):
-    points, values = draw(2, 2, 300, 3)
-    plain = Lattice.build(points).filter(values)
-    monkeypatch.setattr(bilateral, "Lattice", None)
-    torch.testing.assert_close(lattice_filter(points, values), plain, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("width", [1, 2, 4, 6])
-def test_any_other_number_of_features_through_the_plain_one(width):
-    points, values = draw(3, 2, 100, 3, width)
-    assert torch.equal(lattice_filter(points, values), Lattice.build(points).filter(values))
-
-
 @pytest.mark.parametrize("method", ["exact", "lattice"])
-def test_images_of_a_batch_are_filtered_apart(method):
+def test_images_of_a_batch_are_filtered_apart(method, gaussian_filter):
     points, values = draw(4, 3, 120)
     together = gaussian_filter(points, values, method)
     for b in range(3):
         torch.testing.assert_close(together[b : b + 1], gaussian_filter(points[b : b + 1], values[b : b + 1], method))
 
 
-def test_the_lattice_estimates_the_sum_on_a_photo():
+def test_the_lattice_estimates_the_sum_on_a_photo(gaussian_filter):
     """In the sum's direction, and somewhat less of it: the blur passes over corners that no pixel has made."""
     points, values = picture()
     exact, lattice = (gaussian_filter(points, values, method) for method in ("exact", "lattice"))
@@ -97,7 +96,7 @@ def test_the_lattice_estimates_the_sum_on_a_photo():
 
 
 @pytest.mark.parametrize("method", ["exact", "lattice"])
-def test_mixed_precision_and_tf32_do_not_reach_it(method):
+def test_mixed_precision_and_tf32_do_not_reach_it(method, gaussian_filter):
     """Exponents are differences of large numbers: with bfloat16's or TF32's digits the kernel would be noise."""
     points, values = draw(4, 1, 50, spread=8.0)
     expected = gaussian_filter(points, values, method)
@@ -111,7 +110,7 @@ def test_mixed_precision_and_tf32_do_not_reach_it(method):
 
 
 @pytest.mark.parametrize("method", ["exact", "lattice"])
-def test_half_precision_is_filtered_in_float32(method):
+def test_half_precision_is_filtered_in_float32(method, gaussian_filter):
     points, values = (tensor.half() for tensor in draw(5, 1, 80))
     result = gaussian_filter(points, values, method)
     assert result.dtype == torch.float32
@@ -119,29 +118,13 @@ def test_half_precision_is_filtered_in_float32(method):
 
 
 @pytest.mark.parametrize("method", ["exact", "lattice"])
-def test_it_is_not_differentiated(method):
+def test_it_is_not_differentiated(method, gaussian_filter):
     points, values = draw(6, 2, 30)
     assert not gaussian_filter(points.requires_grad_(), values.requires_grad_(), method).requires_grad
 
 
-def test_values_may_lie_in_memory_in_any_order():
+@pytest.mark.parametrize("lattice_filter", LATTICES.values(), ids=LATTICES)
+def test_values_may_lie_in_memory_in_any_order(lattice_filter):
     points, values = draw(7, 2, 100, 3)
     turned = values.transpose(1, 2).contiguous().transpose(1, 2)
     torch.testing.assert_close(lattice_filter(points, turned), lattice_filter(points, values))
-
-
-def test_threads_change_nothing(threads):
-    points, values = draw(8, 4, 400)
-    threads(1)
-    alone = lattice_filter(points, values)
-    threads(2)
-    assert torch.equal(lattice_filter(points, values), alone)
-
-
-def test_what_was_returned_stays_when_more_is_filtered():
-    """The compiled lattice uses its memory again."""
-    points, values = draw(9, 2, 300)
-    result = lattice_filter(points, values)
-    before = result.clone()
-    lattice_filter(-points, 1 - values)
-    assert torch.equal(result, before)

@@ -5,20 +5,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagseg.config import CrfConfig, EnergyConfig
 from tagseg.errors import TagsegError
+from tagseg.fast.bilateral import lattice_scale_filter
+from tagseg.fast.dense_crf import dense_crf as fast_crf
+from tagseg.fsr import energy
+from tagseg.fsr.config import EnergyConfig
 from tagseg.pairwise import exact
+from tagseg.pairwise.config import CrfConfig
 from tagseg.pairwise.crf import dense_crf
-from tagseg.pairwise.energy import dense_energy
 from tagseg.pairwise.exact import check_size, exact_filter
 
-from .conftest import full_sum
+from .conftest import draw, full_sum
 
-
-def draw(seed, batch, n, size=2, width=5, spread=2.0):
-    generator = torch.Generator().manual_seed(seed)
-    points = spread * torch.randn(batch, n, width, generator=generator)
-    return points, torch.rand(batch, n, size, generator=generator)
+EXACT_ENERGY = EnergyConfig(method="exact")
 
 
 def brute_force(points, values):
@@ -128,10 +127,12 @@ def test_more_than_two_gigabytes_of_kernel_entries_are_refused_on_a_cpu(monkeypa
     assert_is_refused(lambda: check_size(25_600, "cpu"))
     assert_is_refused(lambda: exact_filter(torch.zeros(1, 25_600, 5), torch.zeros(1, 25_600, 2)))
     pixels = torch.zeros(1, 3, 160, 160, dtype=torch.uint8)
-    assert_is_refused(lambda: dense_crf(torch.full((1, 2, 160, 160), 0.5), pixels, CrfConfig(method="exact")))
+    for crf in (dense_crf, fast_crf):
+        assert_is_refused(lambda crf=crf: crf(torch.full((1, 2, 160, 160), 0.5), pixels, CrfConfig(method="exact")))
     label = torch.zeros(1, 320, 320, dtype=torch.long)
     logits, image = torch.zeros(1, 2, 320, 320), torch.zeros(1, 3, 320, 320)
-    assert_is_refused(lambda: dense_energy(logits, image, label, EnergyConfig(method="exact")))
+    for form in (energy.lattice_scale_filter, lattice_scale_filter):
+        assert_is_refused(lambda form=form: energy.dense_energy(logits, image, label, EXACT_ENERGY, form))
 
 
 def test_two_gigabytes_are_allowed_and_a_gpu_may_have_more():
@@ -145,4 +146,5 @@ def test_the_energy_halves_the_image_before_it_counts_the_points(monkeypatch):
     """A view of 200 × 200 is 40,000 pixels, too many, but 10,000 points."""
     monkeypatch.setattr(exact, "_sum_of_blocks", lambda left, right, values: torch.zeros_like(values))
     label = torch.zeros(1, 200, 200, dtype=torch.long)
-    dense_energy(torch.zeros(1, 2, 200, 200), torch.zeros(1, 3, 200, 200), label, EnergyConfig(method="exact"))
+    for form in (energy.lattice_scale_filter, lattice_scale_filter):
+        energy.dense_energy(torch.zeros(1, 2, 200, 200), torch.zeros(1, 3, 200, 200), label, EXACT_ENERGY, form)

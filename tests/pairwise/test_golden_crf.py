@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tagseg.config import CrfConfig
-from tagseg.pairwise.crf import crf_labels, dense_crf
-from tagseg.pairwise.mean_field import mean_field
+from tagseg.fast import dense_crf as fast
+from tagseg.pairwise import crf as plain
+from tagseg.pairwise.config import CrfConfig
 
 from .conftest import photo, soft
+
+FORMS = pytest.mark.parametrize("dense_crf", [plain.dense_crf, fast.dense_crf], ids=["plain", "fast"])
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +37,17 @@ def test_the_defaults_are_the_recorded_parameters(case):
     assert ours == case[2]["params"].tolist()
 
 
+@FORMS
 @pytest.mark.parametrize("negligible", [1e-3, 0.0])
-def test_the_compiled_lattice_agrees(case, negligible):
+def test_the_lattice_agrees(case, negligible, dense_crf):
     probabilities, image, arrays = case
     assert_agrees(dense_crf(probabilities, image, CrfConfig(negligible=negligible))[0], arrays)
 
 
 def test_labels_agree(case):
     probabilities, image, arrays = case
-    [labels] = crf_labels([probabilities[0]], [image[0].permute(1, 2, 0).contiguous().numpy()], CrfConfig())
+    [labels] = fast.crf_labels([probabilities[0]], [image[0].permute(1, 2, 0).contiguous().numpy()], CrfConfig())
     assert (labels == arrays["argmax"].numpy()).mean() >= 0.995
-
-
-def test_the_plain_lattice_agrees(case):
-    probabilities, image, arrays = case
-    assert_agrees(mean_field(probabilities, image.float(), CrfConfig())[0], arrays)
 
 
 def test_the_crf_has_something_to_do(case):
@@ -58,8 +56,9 @@ def test_the_crf_has_something_to_do(case):
     assert (probabilities[0].argmax(dim=0) == arrays["argmax"]).double().mean() <= 0.99
 
 
+@FORMS
 @pytest.mark.parametrize("seed", range(3))
-def test_the_implementation_itself_gives_these_labels(seed):
+def test_the_implementation_itself_gives_these_labels(seed, dense_crf):
     densecrf = pytest.importorskip("pydensecrf.densecrf", reason="pydensecrf is not installed")
     height, width, classes = 90, 120, 5
     image, probabilities = photo(seed, height, width, noise=3.0), soft(seed, classes, height, width, sharpness=1.5)

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def reference(points, values):
     corners = points.shape[1] + 1
     axes = np.eye(corners, dtype=int)
     matrix = elevation(points.shape[1]).numpy()
-    table, simplices = defaultdict(float), []
+    table: dict[tuple[int, ...], Any] = defaultdict(float)
+    simplices = []
     for point, value in zip(points.double().numpy(), values.double().numpy(), strict=True):
         place = matrix @ point / corners
         corner = np.floor(place).astype(int)

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tagseg.config import CrfConfig
 from tagseg.pairwise import mean_field as module
 from tagseg.pairwise.bilateral import MOST_EXACT
+from tagseg.pairwise.config import CrfConfig
 from tagseg.pairwise.mean_field import mean_field
 
 from .conftest import full_mean_field, photo, soft, with_rare
@@ -25,20 +25,21 @@ def run(probabilities, image, config):
 @pytest.fixture
 def filtered(monkeypatch):
     """Numbers of classes that were filtered, and of all, of each run."""
-    found = []
+    counts = []
     original = module.relevant_classes
 
     def watched(*arguments):
         keep = original(*arguments)
-        found.append((int(keep.sum()), len(keep)))
+        counts.append((int(keep.sum()), len(keep)))
         return keep
 
     monkeypatch.setattr(module, "relevant_classes", watched)
-    return found
+    return counts
 
 
-def assert_equals_full_matrices(probabilities, image, config):
+def assert_equals_full_matrices(pair, config):
     """To float32's rounding of the kernels' exponents, which ten iterations enlarge where two classes are even."""
+    probabilities, image = pair
     difference = run(probabilities, image, config).double() - full_mean_field(probabilities, image, config)[-1]
     assert difference.abs().max() <= 2e-4
     assert difference.abs().mean() <= 5e-6
@@ -49,7 +50,7 @@ def assert_equals_full_matrices(probabilities, image, config):
     ("classes", "height", "width"), [(4, 12, 15), (5, 12, 15), (2, 1, 20), (3, 9, 1), (1, 4, 4), (3, 1, 1)]
 )
 def test_exact_equals_mean_field_by_full_matrices(classes, height, width, negligible):
-    assert_equals_full_matrices(*case(classes, classes, height, width), replace(EXACT, negligible=negligible))
+    assert_equals_full_matrices(case(classes, classes, height, width), replace(EXACT, negligible=negligible))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_exact_equals_mean_field_by_full_matrices(classes, height, width, neglig
     ids=str,
 )
 def test_other_kernels_and_iterations(changes):
-    assert_equals_full_matrices(*case(7), replace(EXACT, **changes))
+    assert_equals_full_matrices(case(7), replace(EXACT, **changes))
 
 
 @METHODS
@@ -139,8 +140,8 @@ def test_images_of_a_batch_do_not_mix(method):
     probabilities, images = (torch.stack(x) for x in zip(*pairs, strict=True))
     config = CrfConfig(method=method, negligible=0.0)
     together = mean_field(probabilities, images.float(), config)
-    for b, pair in enumerate(pairs):
-        torch.testing.assert_close(together[b], run(*pair, config), rtol=0, atol=1e-5)
+    for b, (planes, image) in enumerate(pairs):
+        torch.testing.assert_close(together[b], run(planes, image, config), rtol=0, atol=1e-5)
 
 
 def test_auto_is_exact_for_small_images_and_the_lattice_for_large_ones(monkeypatch):
@@ -161,7 +162,8 @@ def test_half_precision_counts_as_float32():
 
 def test_autocast_does_not_reach_it():
     probabilities, image = case()
+    configs = CrfConfig(method="exact"), CrfConfig(method="lattice")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = [run(probabilities, image, CrfConfig(method=method)) for method in ("exact", "lattice")]
-    for method, q in zip(("exact", "lattice"), inside, strict=True):
-        torch.testing.assert_close(q, run(probabilities, image, CrfConfig(method=method)))
+        inside = [run(probabilities, image, config) for config in configs]
+    for config, q in zip(configs, inside, strict=True):
+        torch.testing.assert_close(q, run(probabilities, image, config))

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagseg.config import CrfConfig
+from tagseg.pairwise.config import CrfConfig
 from tagseg.pairwise.relevant import largest_shares, reach_of, relevant_classes
 
 from .conftest import full_mean_field, full_messages, full_sum, photo, positions
@@ -42,7 +42,7 @@ def some_rare(seed, classes, size):
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), SIZES, WEIGHTS, WEIGHTS, st.floats(0.3, 4))
 def test_reach_bounds_what_all_pixels_together_can_send_to_one(seed, size, gaussian, bilateral, sigma):
-    config, image = config_of(gaussian, bilateral, sigma), photo(seed, *size, noise=20.0)
+    config, image = config_of(gaussian, bilateral, sigma), photo(seed, size[0], size[1], noise=20.0)
     received = full_messages(image, config).sum(dim=1)
     assert received.max() <= bound(image, config) * (1 + 1e-3) + 1e-9, "but for what lies beyond four widths"
 
@@ -51,7 +51,7 @@ def test_reach_bounds_what_all_pixels_together_can_send_to_one(seed, size, gauss
 @given(st.integers(0, 10_000), SIZES, st.integers(2, 8), WEIGHTS, WEIGHTS, st.floats(0.3, 4))
 def test_a_class_left_out_never_wins_a_pixel(seed, size, classes, gaussian, bilateral, sigma):
     """The theorem: mean field with every class, in float64, keeps it below e · r_k of the best one throughout."""
-    config, image = config_of(gaussian, bilateral, sigma), photo(seed, *size, noise=20.0)
+    config, image = config_of(gaussian, bilateral, sigma), photo(seed, size[0], size[1], noise=20.0)
     probabilities = some_rare(seed, classes, size)
     shares = largest_shares(probabilities.flatten(1)[None])
     keep = relevant_classes(shares, bound(image, config), negligible=0.1)

@@ -11,8 +11,8 @@ SIGMAS = [0.5, 1.0, 2.0, 3.3]
 SIZES = [(1, 1), (1, 5), (7, 1), (3, 4), (12, 15), (30, 4)]
 
 
-def full_kernel(height, width, sigma):
-    return torch.exp(-0.5 * squared_distances(positions(height, width) / sigma))
+def full_kernel(size, sigma):
+    return torch.exp(-0.5 * squared_distances(positions(*size) / sigma))
 
 
 def values_of(height, width, batch=2, channels=3):
@@ -24,7 +24,7 @@ def values_of(height, width, batch=2, channels=3):
 def test_it_equals_the_normalised_sum_over_all_pixels(size, sigma):
     """But for what lies further away than four widths."""
     values = values_of(*size)
-    expected = normalised(full_kernel(*size, sigma)) @ values.double().flatten(1, 2)
+    expected = normalised(full_kernel(size, sigma)) @ values.double().flatten(1, 2)
     torch.testing.assert_close(smooth(values, sigma).double().flatten(1, 2), expected, rtol=0, atol=2e-5)
 
 
@@ -32,7 +32,7 @@ def test_it_equals_the_normalised_sum_over_all_pixels(size, sigma):
 @pytest.mark.parametrize("size", SIZES)
 def test_the_product_of_both_axes_is_the_planes_normaliser(size, sigma):
     ours = normaliser(size[0], sigma)[:, None] * normaliser(size[1], sigma)
-    torch.testing.assert_close(ours.flatten(), full_kernel(*size, sigma).sum(dim=1).rsqrt(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(ours.flatten(), full_kernel(size, sigma).sum(dim=1).rsqrt(), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)

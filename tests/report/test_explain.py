@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tagseg.config import Config, NetworkConfig, replace
+from tagseg.config import Config, replace
 from tagseg.data.dataset import Sample
+from tagseg.fsr.partition import CERTAIN_FOREGROUND, UNCERTAIN
+from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
-from tagseg.pseudo.partition import CERTAIN_FOREGROUND, UNCERTAIN
 from tagseg.report.explain import explain
 
 OPTIONS = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3}
@@ -39,6 +40,8 @@ def test_every_column_has_the_images_size_and_the_mask_its_share(tmp_path: Path)
         assert values.shape == (64, 96)
     assert row.cam is not None
     assert row.plain_cam is not None
+    assert row.regions is not None
+    assert row.pseudo_label is not None
     np.testing.assert_array_equal(row.cam, row.plain_cam)
     assert set(np.unique(row.regions)) <= {0, UNCERTAIN, CERTAIN_FOREGROUND}
     assert set(np.unique(row.pseudo_label)) <= {0, 2, 255}

@@ -31,6 +31,6 @@ def test_the_tenth_part_comes_after_the_second(tmp_path: Path) -> None:
     assert read_logs(tmp_path) == [{"step": 5, "train/loss": 1.0}]
 
 
-def test_a_folder_without_logs_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_logs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TagsegError, match="expected the folder of a training"):
         read_logs(tmp_path)

@@ -48,6 +48,7 @@ def test_many_and_long_tags_stay_in_their_box():
 
 def test_cells_show_what_they_say():
     row = full_row(64, 64)
+    assert row.masked is not None
     masked = pictures.draw_masked(row.image, row.masked)
     hidden = np.kron(row.masked, np.ones((16, 16), bool))
     assert (masked[hidden] == 128).all()
@@ -74,7 +75,12 @@ def test_cells_show_what_they_say():
 
 def test_series_leave_out_what_was_not_logged():
     nan = float("nan")
-    records = [{"step": 2, "a": 1.0, "b": nan}, {"step": 1, "a": 3.0, "b": None}, {"a": 9.0}, {"step": 3, "b": 5.0}]
+    records: list[dict[str, float | None]] = [
+        {"step": 2, "a": 1.0, "b": nan},
+        {"step": 1, "a": 3.0, "b": None},
+        {"a": 9.0},
+        {"step": 3, "b": 5.0},
+    ]
     assert series_of(records, "step") == {"a": [(1, 3.0), (2, 1.0)], "b": [(3, 5.0)]}
 
 

@@ -1,49 +1,52 @@
+from typing import Any
+
 import pytest
 
-from tagseg.config import Config, OptimiserConfig, RunConfig
+from tagseg.fsr.config import OptimiserConfig
 from tagseg.training.optimiser import make_optimiser, parameter_groups
 
-from ..conftest import TINY, tiny_network
+from ..conftest import tiny_network
 
 
 @pytest.fixture(scope="module")
 def groups():
     network = tiny_network()
     names = {id(p): name for name, p in network.named_parameters()}
-    found = parameter_groups(network, rate=1.0, head_factor=10.0, weight_decay=0.05)
-    return {(g["lr"], g["weight_decay"]): {names[id(p)] for p in g["params"]} for g in found}, set(names.values())
+    groups: list[dict[str, Any]] = parameter_groups(
+        network, OptimiserConfig(rate=1.0, head_factor=10.0, weight_decay=0.05)
+    )
+    return {(g["lr"], g["weight_decay"]): {names[id(p)] for p in g["params"]} for g in groups}, set(names.values())
 
 
 def test_every_parameter_is_in_one_group(groups):
-    found, names = groups
-    assert set(found) == {(1.0, 0.05), (1.0, 0.0), (10.0, 0.05), (10.0, 0.0)}
-    assert sum(len(group) for group in found.values()) == len(names)
-    assert set().union(*found.values()) == names
+    by_rate, names = groups
+    assert set(by_rate) == {(1.0, 0.05), (1.0, 0.0), (10.0, 0.05), (10.0, 0.0)}
+    assert sum(len(group) for group in by_rate.values()) == len(names)
+    assert set().union(*by_rate.values()) == names
 
 
 def test_heads_learn_faster_than_the_encoder(groups):
-    found, _ = groups
-    assert {name.split(".")[0] for name in found[1.0, 0.05] | found[1.0, 0.0]} == {"encoder"}
-    heads = {name.split(".")[0] for name in found[10.0, 0.05] | found[10.0, 0.0]}
+    by_rate, _ = groups
+    assert {name.split(".")[0] for name in by_rate[1.0, 0.05] | by_rate[1.0, 0.0]} == {"encoder"}
+    heads = {name.split(".")[0] for name in by_rate[10.0, 0.05] | by_rate[10.0, 0.0]}
     assert heads == {"decoder", "projector", "classifier", "aux_classifier"}
 
 
 def test_norms_biases_tokens_and_positions_do_not_decay(groups):
-    found, _ = groups
-    kept = found[1.0, 0.0] | found[10.0, 0.0]
+    by_rate, _ = groups
+    kept = by_rate[1.0, 0.0] | by_rate[10.0, 0.0]
     assert {"encoder.class_token", "encoder.mask_token", "encoder.positions"} <= kept
     rest = {name for name in kept if not name.endswith(".bias")} - {
         "encoder.class_token", "encoder.mask_token", "encoder.positions"
     }  # fmt: skip
     assert rest
     assert all("norm" in name for name in rest)
-    decaying = found[1.0, 0.05] | found[10.0, 0.05]
+    decaying = by_rate[1.0, 0.05] | by_rate[10.0, 0.05]
     assert all(name.endswith((".weight", ".direction")) and "norm" not in name for name in decaying)
 
 
 def test_the_rate_follows_the_schedule():
-    config = Config(network=TINY, optimiser=OptimiserConfig(rate=1e-3, warmup=2), run=RunConfig(steps=4))
-    optimiser, schedule = make_optimiser(tiny_network(), config)
+    optimiser, schedule = make_optimiser(tiny_network(), OptimiserConfig(rate=1e-3, warmup=2), steps=4)
     rates = []
     for _ in range(4):
         rates.append(sorted({group["lr"] for group in optimiser.param_groups}))

@@ -9,6 +9,8 @@ import pytest
 
 from tagseg.cli import main
 
+pytestmark = pytest.mark.slow
+
 TINY_COCO = Path(__file__).parents[3] / "shared" / "data" / "tiny_coco"
 
 

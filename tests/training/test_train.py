@@ -1,6 +1,5 @@
 """Trainings from end to end, of a few steps on tiny photos."""
 
-import csv
 import json
 import logging
 import shutil
@@ -8,60 +7,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 
 from tagseg.config import replace
 from tagseg.config_file import read_config
 from tagseg.errors import TagsegError
-from tagseg.model.checkpoint import load_network, read_about, read_weights
+from tagseg.model.checkpoint import load_network, read_about
+from tagseg.model.weights import read_weights
 from tagseg.training.train import train
 
 from ..conftest import CLASSES, full_disk, make_folder, tiny_config
+from .conftest import At, logged, stop
+
+pytestmark = pytest.mark.slow
 
 CURVE = Path(__file__).with_name("loss_curve.json")
 TERMS = {"loss", "classification", "uncertain", "certain", "affinity", "segmentation", "energy"}
-
-
-class At(Callback):
-    """Does something before or after the parts of a step."""
-
-    def __init__(self, step, action, part=0):
-        self.step, self.action, self.part, self.parts = step, action, part, 0
-
-    def on_train_batch_start(self, trainer, module, batch, index):
-        if trainer.global_step == self.step:
-            if self.parts == self.part:
-                self.action(trainer, module)
-            self.parts += 1
-
-
-def stop(*_):
-    raise KeyboardInterrupt
-
-
-def logged(folder):
-    """Values by step and name from the CSV logs of all parts of a run."""
-    values: dict[int, dict[str, float]] = {}
-    for path in sorted((folder / "logs").glob("*/metrics.csv")):
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                found = {k: float(v) for k, v in row.items() if v and k not in ("step", "epoch")}
-                values.setdefault(int(row["step"]), {}).update(found)
-    return values
-
-
-def weights_equal(a, b, name="last.safetensors"):
-    first, second = read_weights(a / name), read_weights(b / name)
-    return all(torch.equal(value, second[key]) for key, value in first.items())
-
-
-@pytest.fixture(scope="module")
-def run(tagged_folder, tmp_path_factory):
-    """Eight steps, scored after 4 and 8; the checkpoint of step 4 is kept as ``kept.ckpt``."""
-    output = tmp_path_factory.mktemp("whole")
-    config = tiny_config(tagged_folder, output, run={"steps": 8, "validate_every": 4})
-    keep = At(6, lambda *_: shutil.copy(output / "last.ckpt", output / "kept.ckpt"))
-    return config, train(config, callbacks=[keep])
 
 
 def test_what_a_run_leaves(run):
@@ -102,94 +62,9 @@ def test_the_teacher_follows_the_student_slowly(run):
     assert 0 < apart < 0.01
 
 
-def test_a_run_resumed_from_a_checkpoint_equals_one_that_was_not_interrupted(run, tmp_path):
-    config, result = run
-    resumed = train(replace(config, run={"output": str(tmp_path)}), resume=result.folder / "kept.ckpt")
-    assert resumed.steps == 8
-    assert weights_equal(resumed.folder, result.folder)
-    assert weights_equal(resumed.folder, result.folder, "last_teacher.safetensors")
-    whole, tail = logged(result.folder), logged(tmp_path)
-    assert {step for step, values in tail.items() if "train/loss" in values} == {4, 5, 6, 7}
-    assert all(tail[step]["train/loss"] == whole[step]["train/loss"] for step in range(4, 8))
-
-
-@pytest.mark.parametrize(("accumulate", "part"), [(1, 0), (2, 0), (2, 1)])
-def test_a_run_stopped_by_the_user_resumes_where_it_was(tagged_folder, tmp_path, accumulate, part):
-    """Also in the middle of a step that is made of parts."""
-    options = {"steps": 5, "batch": 2, "accumulate": accumulate}
-    whole = train(tiny_config(tagged_folder, tmp_path / "whole", run=options))
-    config = tiny_config(tagged_folder, tmp_path / "parts", run=options)
-    with pytest.raises(KeyboardInterrupt, match=r"stopped at step 3: go on with --resume"):
-        train(config, callbacks=[At(3, stop, part)])
-    resumed = train(config, resume=tmp_path / "parts")
-    assert resumed.steps == 5
-    assert weights_equal(resumed.folder, whole.folder)
-
-
-def test_resuming_a_finished_run_changes_nothing(run, tmp_path):
-    config, result = run
-    folder = shutil.copytree(result.folder, tmp_path / "copy")
-    again = train(replace(config, run={"output": str(folder)}), resume=folder)
-    assert again.steps == 8
-    assert again.network == folder / "best.safetensors"
-    assert weights_equal(folder, result.folder)
-
-
-def test_a_resumed_run_can_be_longer(run, tmp_path):
-    config, result = run
-    longer = replace(config, run={"output": str(tmp_path), "steps": 10})
-    assert train(longer, resume=result.folder / "last.ckpt").steps == 10
-
-
-def test_a_resumed_run_can_have_another_rate(run, tmp_path):
-    """The message of a loss that is not finite advises it."""
-    config, result = run
-    other = replace(config, run={"output": str(tmp_path)}, optimiser={"rate": 1e-9})
-    found = []
-    watch = At(5, lambda trainer, _: found.append(trainer.optimizers[0].param_groups[0]["lr"]))
-    train(other, resume=result.folder / "kept.ckpt", callbacks=[watch])
-    assert 0 < found[0] <= 1e-9
-
-
-class Evil:
-    """Unpickling it writes a file."""
-
-    path = ""
-
-    def __reduce__(self):
-        return open, (self.path, "w")
-
-
-@pytest.mark.parametrize("kind", ["truncated", "empty", "code", "no checkpoint"])
-def test_a_damaged_checkpoint_is_one_line(run, tmp_path, kind):
-    config, result = run
-    path = tmp_path / "last.ckpt"
-    content = (result.folder / "kept.ckpt").read_bytes()
-    path.write_bytes(content[: len(content) // 2] if kind == "truncated" else b"")
-    if kind == "code":
-        Evil.path = str(tmp_path / "executed")
-        torch.save({"state_dict": {}, "evil": Evil()}, path)
-    if kind == "no checkpoint":
-        torch.save({"weight": torch.ones(1)}, path)
-    with pytest.raises(TagsegError, match=r"last\.ckpt") as caught:
-        train(replace(config, run={"output": str(tmp_path / "run")}), resume=path)
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "executed").exists()
-
-
-def test_a_checkpoint_of_another_network_is_one_line(run, tmp_path):
-    config, result = run
-    other = replace(config, network={"prototypes": 16}, run={"output": str(tmp_path)})
-    with pytest.raises(
-        TagsegError, match=r"kept\.ckpt: its network is not the configuration's \(student\.projector"
-    ) as caught:
-        train(other, resume=result.folder / "kept.ckpt")
-    assert "\n" not in str(caught.value)
-
-
 def test_a_view_that_is_no_multiple_of_the_patch_is_one_line(tagged_folder, tmp_path):
     config = tiny_config(tagged_folder, tmp_path, views={"size": 36}, mask={"block": 9})
-    with pytest.raises(TagsegError, match=r"36x36 pixels, expected multiples of the patch \(8\)") as caught:
+    with pytest.raises(TagsegError, match=r"36x36 pixels, expected multiples of the patch size \(8\)") as caught:
         train(config)
     assert "\n" not in str(caught.value)
 
@@ -200,22 +75,6 @@ def test_a_folder_that_holds_a_training_is_not_overwritten(run):
     with pytest.raises(TagsegError, match=r"already holds a training: resume it with --resume"):
         train(config)
     assert (result.folder / "last.ckpt").read_bytes() == before
-
-
-def test_nothing_to_resume_from(run, tmp_path):
-    config, _ = run
-    for path in (tmp_path, tmp_path / "absent.ckpt"):
-        with pytest.raises(TagsegError, match="no checkpoint to resume from"):
-            train(config, resume=path)
-
-
-def test_a_checkpoint_of_other_classes_is_refused(run, tmp_path):
-    config, result = run
-    names = tmp_path / "names.txt"
-    names.write_text("circle\ntriangle\nsquare\n")
-    other = replace(config, data={"classes": str(names)}, run={"output": str(tmp_path / "out")})
-    with pytest.raises(TagsegError, match="the checkpoint has 3 classes"):
-        train(other, resume=result.folder / "kept.ckpt")
 
 
 def test_without_masks_nothing_is_scored(tmp_path, caplog):
@@ -264,7 +123,7 @@ def test_a_broken_photo_is_one_line_that_names_it(tmp_path, workers):
 def test_a_loss_that_is_not_finite_stops_the_training(tagged_folder, tmp_path):
     def spoil(_, module):
         with torch.no_grad():
-            module.student.decoder[4].weight.fill_(torch.nan)
+            module.method.student.decoder[4].weight.fill_(torch.nan)
 
     with pytest.raises(TagsegError, match=r"^step 3: loss term 'segmentation' is nan"):
         train(tiny_config(tagged_folder, tmp_path, run={"validate_every": 2}), callbacks=[At(3, spoil)])
@@ -284,6 +143,25 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tagged_folder, tmp_path):
     assert "kept" in str(caught.value)
     assert (output / "last.ckpt").read_bytes() == before["last.ckpt"]
     assert train(config, resume=output).steps == 4, "with space again it goes on"
+
+
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+def test_the_precision_of_products_holds_for_the_training_alone(tagged_folder, tmp_path, precision):
+    inside = []
+    watch = [At(step, lambda *_: inside.append(torch.get_float32_matmul_precision())) for step in range(2)]
+    before = torch.get_float32_matmul_precision()
+    other = "medium" if precision == "highest" else "highest"
+    torch.set_float32_matmul_precision(other)
+    try:
+        config = tiny_config(tagged_folder, tmp_path / "a", run={"steps": 2, "matmul_precision": precision})
+        train(config, callbacks=watch)
+        assert inside == [precision] * 2
+        assert torch.get_float32_matmul_precision() == other
+        with pytest.raises(KeyboardInterrupt):
+            train(replace(config, run={"output": str(tmp_path / "b")}), callbacks=[At(1, stop)])
+        assert torch.get_float32_matmul_precision() == other, "also after an interruption"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 VARIANTS = {

@@ -1,0 +1,55 @@
+"""What tests of trainings share: a finished run, callbacks that act at a step, logs and weights of runs."""
+
+import csv
+import shutil
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from tagseg.model.weights import read_weights
+from tagseg.training.train import train
+
+from ..conftest import tiny_config
+
+
+class At(Callback):
+    """Does something before or after the parts of a step."""
+
+    def __init__(self, step, action, part=0):
+        self.step, self.action, self.part, self.parts = step, action, part, 0
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        if trainer.global_step == self.step:
+            if self.parts == self.part:
+                self.action(trainer, module)
+            self.parts += 1
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def logged(folder):
+    """Values by step and name from the CSV logs of all parts of a run."""
+    values: dict[int, dict[str, float]] = {}
+    for path in sorted((folder / "logs").glob("*/metrics.csv")):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                logged_values = {k: float(v) for k, v in row.items() if v and k not in ("step", "epoch")}
+                values.setdefault(int(row["step"]), {}).update(logged_values)
+    return values
+
+
+def weights_equal(a, b, name="last.safetensors"):
+    first, second = read_weights(a / name), read_weights(b / name)
+    return all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.fixture(scope="session")
+def run(tagged_folder, tmp_path_factory):
+    """Eight steps, scored after 4 and 8; the checkpoint of step 4 is kept as ``kept.ckpt``. Not to be changed."""
+    output = tmp_path_factory.mktemp("whole")
+    config = tiny_config(tagged_folder, output, run={"steps": 8, "validate_every": 4})
+    keep = At(6, lambda *_: shutil.copy(output / "last.ckpt", output / "kept.ckpt"))
+    return config, train(config, callbacks=[keep])
