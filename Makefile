@@ -1,16 +1,21 @@
 # Two commands do everything on a machine with Python 3.10 or newer: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   ?= .venv
+OLDEST ?= .venv-oldest
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: help demo check test test-fast test-oldest lint clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   draw scenes, train on their tags, score, make pictures (minutes, no data, no GPU)"
-	@echo "make test   run the tests"
-	@echo "make lint   style, types and import order"
-	@echo "make clean  remove the environment (runs/ is kept)"
+	@echo "make demo         draw scenes, train on their tags, score, make pictures (minutes, no data, no GPU)"
+	@echo "make check        lint and test-fast: the loop while working on the code"
+	@echo "make test         run the tests, all of them"
+	@echo "make test-fast    run the tests that are not marked slow"
+	@echo "make test-oldest  run the tests with the oldest allowed dependencies (Python 3.10 to 3.12)"
+	@echo "make lint         style, types and import order"
+	@echo "make clean        remove the environments (runs/ is kept)"
+	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder."
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,17 +23,33 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[dev]"
 	@touch $@
 
+# Direct dependencies at their lower bounds, so that each bound in pyproject.toml is known to work. Always from nothing: what is
+# installed already and new enough would be kept.
+$(OLDEST)/ready: pyproject.toml
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[dev]"
+	@touch $@
+
 demo: $(VENV)/ready
 	$(BIN)/tagseg demo
 
+check: lint test-fast
+
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-fast: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+test-oldest: $(OLDEST)/ready
+	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/ready
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(OLDEST)
