@@ -11,6 +11,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 from torch import Tensor
 
@@ -34,6 +35,8 @@ TINY = NetworkConfig(
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("any machine", deadline=None)  # a busy one is no error
+    settings.load_profile("any machine")
     config.addinivalue_line("markers", "slow: trains, starts processes or takes long; `make test-fast` leaves it out")
     config.addinivalue_line("markers", "processes: starts processes of its own; leave out with -m 'not processes'")
 

@@ -124,9 +124,9 @@ def test_unknown_tag_names_the_image_the_classes_and_the_likely_one():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared development data")
 def test_the_tags_of_all_voc_load_at_once():
-    start = time.perf_counter()
+    start = time.process_time()  # a busy machine does not count
     table = read_tags(SHARED / "voc12_tags" / "labels.csv")
-    assert time.perf_counter() - start < 2  # measured: 0.04 s
+    assert time.process_time() - start < 2  # measured: 0.04 s
     assert table.tags_from == "labels.csv (labels_from_mask)"
     assert dict(table.splits()) == {"train_aug": 10582, "val": 1449}
     assert len(table.classes()) == 20

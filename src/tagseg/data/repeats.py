@@ -30,5 +30,6 @@ def draw_repeats(factors: Float[ndarray, " n"], rng: np.random.Generator) -> Int
     if many:
         edges = np.concatenate([[0.0], np.cumsum(rest * (many / rest.sum()))])
         edges[-1] = many
-        whole += np.diff(np.floor(edges + rng.random()).astype(np.int64))
+        extra: Int[ndarray, " n"] = np.diff(np.floor(edges + rng.random()).astype(np.int64))
+        whole = whole + extra
     return whole

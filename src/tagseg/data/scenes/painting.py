@@ -128,7 +128,7 @@ def smooth(points: Sequence[tuple[float, float]] | Points, steps: int = 8) -> Po
 def stroke(points: Sequence[tuple[float, float]], start: float, end: float | None = None) -> Points:
     """Outline of a brush stroke along some points, its width going from ``start`` to ``end`` (default: the same)."""
     line = np.asarray(points, dtype=np.float64)
-    along = np.gradient(line, axis=0)
+    along: ndarray = np.asarray(np.gradient(line, axis=0))
     normal = np.stack((-along[:, 1], along[:, 0]), axis=1) / np.maximum(np.linalg.norm(along, axis=1), 1e-9)[:, None]
     half = np.linspace(start, start if end is None else end, len(line))[:, None] / 2
     return np.concatenate((line + normal * half, (line - normal * half)[::-1]))
