@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,6 @@ RENAMED = {
 """Settings of 0.1.0 and what they are called now."""
 
 _RENAMED_VALUES = {("beyond.labels", "border"): "boundary"}
-
-logger = logging.getLogger("tagseg")
 
 
 def read_config(path: Path) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import torch
@@ -29,22 +30,21 @@ class Engine:
     workspaces: Workspaces = field(default_factory=Workspaces)
 
 
-def prepare_engine(networks: list[Network], compile_blocks: bool, recompute: bool) -> Engine:
-    """The engine that the settings ask for.
+def compiled_engine(networks: list[Network], engine: Engine) -> Engine:
+    """The engine with compiled blocks.
 
     Blocks are compiled one by one: they are alike, so the compiler's work for the first serves all of them. It begins
     at the first step.
 
     Args:
         networks: whose blocks are compiled, in place.
-        compile_blocks: whether they are.
-        recompute: see ``Engine``.
+        engine: the engine so far.
     """
-    if not compile_blocks:
-        return Engine(recompute=recompute)
     for network in networks:
         for block in network.encoder.blocks:
             block.compile()
-    on_cpu = next(networks[0].parameters()).device.type == "cpu"
-    # On a CPU oneDNN's fused products are faster than the compiled block.
-    return Engine(run_block=run_block if on_cpu else torch.compile(run_block), recompute=recompute)
+    if (
+        next(networks[0].parameters()).device.type == "cpu"
+    ):  # oneDNN's fused products are faster than the compiled block
+        return engine
+    return dataclasses.replace(engine, run_block=torch.compile(run_block))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from collections.abc import Sequence
+from functools import cache, partial
+
+from torch import Tensor
 
 from tagseg.fast import cam, dense_losses, pseudo_labels, student_forward, teacher_forward
 from tagseg.fast.engine import Engine
-from tagseg.fast.onednn import pack_weights
+from tagseg.fast.onednn import PackedWeights, pack_weights
 from tagseg.fast.present_classes import present_classes
+from tagseg.fsr.cam import CamClasses, Cams
 from tagseg.fsr.step import PLAIN, Ops
 from tagseg.model.network import Network
 
@@ -33,10 +37,16 @@ FAST = fast_ops(Engine())
 
 
 def sharing_weights(ops: Ops, student: Network, engine: Engine) -> Ops:
-    """A fast table for one step: both CAMs of it share the student's packed weights."""
-    weights = pack_weights(student.encoder.blocks, engine.cores)
-    return dataclasses.replace(
-        ops,
-        auxiliary_cam=partial(cam.auxiliary_cam, engine=engine, weights=weights),
-        cams=partial(cam.multi_scale_cam, engine=engine, weights=weights),
-    )
+    """A fast table for one step: both CAMs of it share the student's weights, which the first of them packs."""
+
+    @cache
+    def weights() -> PackedWeights:
+        return pack_weights(student.encoder.blocks, engine.cores)
+
+    def auxiliary_cam(network: Network, images: Tensor, scales: Sequence[float], classes: CamClasses) -> Tensor:
+        return cam.auxiliary_cam(network, images, scales, classes, engine, weights())
+
+    def cams(network: Network, images: Tensor, scales: Sequence[float], classes: CamClasses) -> Cams:
+        return cam.multi_scale_cam(network, images, scales, classes, engine, weights())
+
+    return dataclasses.replace(ops, auxiliary_cam=auxiliary_cam, cams=cams)

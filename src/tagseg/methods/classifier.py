@@ -11,12 +11,9 @@ from tagseg.beyond.linear_probe import fit_classifiers
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 from tagseg.data.dataset import TaggedImages
-from tagseg.fsr.config import CamConfig, OptimiserConfig
 from tagseg.fsr.losses import StepLosses, classification_loss
-from tagseg.fsr.step import Ops
 from tagseg.methods.config import ClassifierConfig
 from tagseg.methods.method import Method
-from tagseg.methods.tables import Table
 from tagseg.model.network import Network
 
 
@@ -26,31 +23,15 @@ class Classifier(Method):
     SCORED: ClassVar[tuple[str, ...]] = ("cam", "aux_cam")
 
     def __init__(self, config: Config, classes: tuple[str, ...]) -> None:
-        super().__init__()
+        super().__init__(config)
         assert isinstance(config.method, ClassifierConfig)  # ``build`` chose this class by it
-        self.config, self.settings = config, config.method
+        self.cam, self.optimiser = config.method.cam, config.method.optimiser
         self.network = Network(config.network, classes, config.beyond.pool)
-        self.table = Table(config)
 
     @property
     def networks(self) -> dict[str, Network]:
         """The one network."""
         return {"network": self.network}
-
-    @property
-    def ops(self) -> Ops:
-        """See ``Method``."""
-        return self.table.ops
-
-    @property
-    def cam(self) -> CamConfig:
-        """See ``Method``."""
-        return self.settings.cam
-
-    @property
-    def optimiser(self) -> OptimiserConfig:
-        """See ``Method``."""
-        return self.settings.optimiser
 
     def before_first_step(
         self, images: TaggedImages, folder: Path, device: torch.device, resumed: bool, keep: bool
@@ -59,10 +40,6 @@ class Classifier(Method):
         if self.config.beyond.fit_classifiers and not resumed:
             fit_classifiers(self.network, images, self.config.views.size, self.config.run, device)
         return images
-
-    def on_device(self, device: torch.device) -> None:
-        """Compile what is to be compiled."""
-        self.table.on_device([self.network])
 
     def losses(self, batch: Batch, step: int) -> StepLosses:
         """L_cls of view 1."""

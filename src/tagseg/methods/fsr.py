@@ -12,13 +12,11 @@ from tagseg.beyond.offline_labels import ground_truth_labels, offline_labels
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 from tagseg.data.dataset import TaggedImages
-from tagseg.fsr.config import CamConfig, OptimiserConfig
 from tagseg.fsr.distillation import Centres
 from tagseg.fsr.losses import StepLosses
 from tagseg.fsr.schedules import teacher_momentum
-from tagseg.fsr.step import Ops, State, training_step
+from tagseg.fsr.step import State, training_step
 from tagseg.methods.method import Method
-from tagseg.methods.tables import Table
 from tagseg.model.network import Network
 from tagseg.model.teacher import make_teacher, update_teacher
 from tagseg.pairwise.bilateral import choose
@@ -34,33 +32,18 @@ class FSR(Method):
     """
 
     def __init__(self, config: Config, classes: tuple[str, ...]) -> None:
-        super().__init__()
-        self.config, self.settings = config, config.fsr
+        super().__init__(config)
+        self.settings = config.fsr
+        self.cam, self.optimiser = self.settings.cam, self.settings.optimiser
         self.student = Network(config.network, classes, config.beyond.pool)
         scale_last_layer(self.student.decoder, config.beyond.decoder_start)
         self.teacher = make_teacher(self.student)
         self.centres = Centres(config.network.prototypes, self.settings.distillation.centre_momentum)
-        self.table = Table(config)
-
-    @property
-    def ops(self) -> Ops:
-        """See ``Method``."""
-        return self.table.ops
 
     @property
     def networks(self) -> dict[str, Network]:
         """Student and teacher."""
         return {"student": self.student, "teacher": self.teacher}
-
-    @property
-    def cam(self) -> CamConfig:
-        """See ``Method``."""
-        return self.settings.cam
-
-    @property
-    def optimiser(self) -> OptimiserConfig:
-        """See ``Method``."""
-        return self.settings.optimiser
 
     def train(self, mode: bool = True) -> FSR:
         """Switch the student's drop path; the teacher never has any."""
@@ -84,7 +67,7 @@ class FSR(Method):
 
     def on_device(self, device: torch.device) -> None:
         """Compile; refuse at once what would fail late: an exact energy too large for a CPU."""
-        self.table.on_device([self.student, self.teacher])
+        super().on_device(device)
         points = (self.config.views.size // 2) ** 2
         if self.settings.losses.energy and choose(self.settings.energy.method, points, device.type) == "exact":
             check_size(points, device.type)

@@ -15,6 +15,7 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.fsr.config import CamConfig, OptimiserConfig
 from tagseg.fsr.losses import StepLosses
 from tagseg.fsr.step import Ops
+from tagseg.methods.tables import Table
 from tagseg.model.network import Network
 
 
@@ -23,32 +24,30 @@ class Method(nn.Module, ABC):
 
     Attributes:
         config: the resolved configuration.
+        cam: how CAMs are scored while training.
+        optimiser: AdamW and its learning rate.
         SCORED: the maps that are trained, and so scored; the first one decides which network is best.
     """
 
     SCORED: ClassVar[tuple[str, ...]] = ("segmentation", "cam", "aux_cam")
 
-    config: Config
+    cam: CamConfig
+    optimiser: OptimiserConfig
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.table = Table(config)
+
+    @property
+    def ops(self) -> Ops:
+        """The operations, plain or faster, that the configuration asks for."""
+        return self.table.ops
 
     @property
     @abstractmethod
     def networks(self) -> dict[str, Network]:
         """The networks to score and to save, by name; the first is the one that the optimiser trains."""
-
-    @property
-    @abstractmethod
-    def ops(self) -> Ops:
-        """Operations, plain or faster, with which CAMs are computed while training."""
-
-    @property
-    @abstractmethod
-    def cam(self) -> CamConfig:
-        """How CAMs are scored."""
-
-    @property
-    @abstractmethod
-    def optimiser(self) -> OptimiserConfig:
-        """AdamW and its learning rate."""
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> StepLosses:
@@ -70,6 +69,7 @@ class Method(nn.Module, ABC):
 
     def on_device(self, device: torch.device) -> None:
         """Called when the networks are on their device; raises ``TagsegError`` for settings that cannot work there."""
+        self.table.on_device(list(self.networks.values()))
 
     def after_step(self, step: int) -> None:
         """Called after each step of the optimiser."""
