@@ -49,3 +49,33 @@ def batch_of(tags: list[list[int]], size: int = 32, local: int = 0, seed: int = 
     return Batch(
         view1, view2, crops, torch.tensor(tags).float(), seeds, torch.tensor(drop_path_seeds, dtype=torch.int64), labels
     )
+
+
+def assert_close(fast, plain, tolerance=1e-5):
+    """Named tensors agree to float32 rounding."""
+    assert set(fast) == set(plain)
+    for name, value in plain.items():
+        error = (fast[name] - value).abs() - tolerance * value.abs()
+        assert error.max() <= 1e-6, f"{name}: {fast[name]} instead of {value}"
+
+
+def assert_gradients_agree(fast, plain):
+    """Each tensor relative to its norm; the bias of a key has none in theory, only rounding."""
+    assert {name for name, g in fast.items() if g.any()} == {name for name, g in plain.items() if g.any()}
+    largest = max(g.norm() for g in plain.values())
+    for name, value in plain.items():
+        ours = fast.get(name, torch.zeros_like(value))
+        if name.endswith(("attn.qkv.bias", "key.bias")):
+            assert (ours - value).norm() <= 1e-5 * largest, name
+        else:
+            assert (ours - value).norm() <= 1e-4 * value.norm() + 1e-9 * largest, name
+
+
+def sharpened(config, seed=0):
+    """A module whose CAMs, centres, teacher and biases are not at their neutral start, so that each can be wrong."""
+    module = module_of(config, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for values in (*module.student.parameters(), *module.teacher.parameters(), *module.centres.buffers()):
+            values.add_(0.05 * torch.randn(values.shape, generator=generator))
+    return module

@@ -15,7 +15,7 @@ from tagseg.fsr.step import PLAIN, State, mask_view2, training_step
 from tagseg.training.optimiser import make_optimiser
 
 from ..conftest import TINY, tiny_config
-from ..steps import LATE, MIXED, batch_of, module_of
+from ..steps import LATE, MIXED, assert_close, assert_gradients_agree, batch_of, sharpened
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +27,6 @@ def config(tmp_path_factory):
     return replace(config, energy={"scale": 1e-3})
 
 
-def sharpened(config, seed=0):
-    """A module whose CAMs, centres, teacher and biases are not at their neutral start, so that each can be wrong."""
-    module = module_of(config, seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    with torch.no_grad():
-        for values in (*module.student.parameters(), *module.teacher.parameters(), *module.centres.buffers()):
-            values.add_(0.05 * torch.randn(values.shape, generator=generator))
-    return module
-
-
 def result_of(config, form, batch, step, seed=0):
     """Losses, gradients and centres of one step, whose table the setting chooses."""
     module = sharpened(replace(config, speed={"step": form}), seed)
@@ -45,25 +35,6 @@ def result_of(config, form, batch, step, seed=0):
     losses.total.backward()
     gradients = {name: p.grad for name, p in module.student.named_parameters() if p.grad is not None}
     return losses, gradients, dict(module.centres.named_buffers())
-
-
-def assert_close(fast, plain, tolerance=1e-5):
-    assert set(fast) == set(plain)
-    for name, value in plain.items():
-        error = (fast[name] - value).abs() - tolerance * value.abs()
-        assert error.max() <= 1e-6, f"{name}: {fast[name]} instead of {value}"
-
-
-def assert_gradients_agree(fast, plain):
-    """Each tensor relative to its norm; the bias of a key has none in theory, only rounding."""
-    assert {name for name, g in fast.items() if g.any()} == {name for name, g in plain.items() if g.any()}
-    largest = max(g.norm() for g in plain.values())
-    for name, value in plain.items():
-        ours = fast.get(name, torch.zeros_like(value))
-        if name.endswith(("attn.qkv.bias", "key.bias")):
-            assert (ours - value).norm() <= 1e-5 * largest, name
-        else:
-            assert (ours - value).norm() <= 1e-4 * value.norm() + 1e-9 * largest, name
 
 
 def assert_agree(config, batch, step, seed=0):

@@ -1,7 +1,6 @@
 """The plain and the fast operations give what the published step gives: losses, health, centres and every gradient."""
 
 import pytest
-import torch
 from torch import Tensor
 
 from tagseg.config import Config, replace
@@ -14,13 +13,10 @@ from tagseg.training.optimiser import make_optimiser as make_training_optimiser
 from tagseg.training.optimiser import parameter_groups
 
 from ..conftest import tiny_config
-from ..steps import EVERY, LATE, MIXED, batch_of, module_of
+from ..steps import EVERY, LATE, MIXED, assert_close, assert_gradients_agree, batch_of, sharpened
 from .published_step import make_optimiser, published_step, update_teacher
 
 pytestmark = pytest.mark.slow
-
-KEY_BIASES = ("attn.qkv.bias", "key.bias")
-"""Softmax does not depend on them: their gradients are rounding alone."""
 
 
 @pytest.fixture(scope="module")
@@ -31,35 +27,13 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def state_of(config: Config, seed: int) -> State:
-    """Networks, centres and biases that are not at their neutral start, so that an error in any of them shows."""
-    module = module_of(config, seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    with torch.no_grad():
-        for values in (*module.student.parameters(), *module.teacher.parameters(), *module.centres.buffers()):
-            values.add_(0.05 * torch.randn(values.shape, generator=generator))
+    module = sharpened(config, seed)
     return State(module.student, module.teacher, module.centres)
 
 
 def gradients_of(losses: StepLosses, state: State) -> dict[str, Tensor]:
     losses.total.backward()
     return {name: p.grad for name, p in state.student.named_parameters() if p.grad is not None}
-
-
-def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
-    """To float32 rounding."""
-    assert set(ours) == set(theirs)
-    for name, value in theirs.items():
-        error = (ours[name] - value).abs() - 1e-5 * value.abs()
-        assert error.max() <= 1e-6, f"{name}: {ours[name]} instead of {value}"
-
-
-def assert_gradients_agree(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
-    """Relative to the norm of each."""
-    assert {name for name, g in ours.items() if g.any()} == {name for name, g in theirs.items() if g.any()}
-    largest = max(g.norm() for g in theirs.values())
-    for name, value in theirs.items():
-        most = 1e-5 * largest if name.endswith(KEY_BIASES) else 1e-4 * value.norm() + 1e-9 * largest
-        assert (ours.get(name, torch.zeros_like(value)) - value).norm() <= most, name
 
 
 BATCHES = {
