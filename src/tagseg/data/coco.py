@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -16,7 +16,7 @@ from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.layout import choose_folder, data_root, locate, without_extension
 from tagseg.data.masks import check_size
-from tagseg.data.outlines import RunLengths, fill_polygon
+from tagseg.data.outlines import Outline, draw_outline, read_outline
 from tagseg.data.tags import ClassIndex, class_list
 from tagseg.errors import TagsegError, list_some
 
@@ -25,7 +25,7 @@ class CocoObject(NamedTuple):
     """One annotation: label 1 to K, outline (polygons, run lengths, or ``None`` if it is not kept), crowd or not."""
 
     label: int
-    outline: tuple[ndarray, ...] | RunLengths | None
+    outline: Outline | None
     crowd: bool = False
 
 
@@ -62,18 +62,11 @@ class CocoMask:
         return ids
 
     def _draw(self, annotated: CocoObject) -> Bool[ndarray, "H W"]:
-        canvas = np.zeros(self.size, bool)
-        if isinstance(annotated.outline, RunLengths):
-            try:
-                if annotated.outline.size != self.size:
-                    raise ValueError(f"run lengths of the size {annotated.outline.size} instead of {self.size}")
-                return annotated.outline.decode()
-            except ValueError as error:
-                what = f"the annotations of {self.image.name} hold {error}"
-                raise TagsegError(f"{what}, expected COCO's run lengths: repair or remove the annotation") from error
-        for polygon in annotated.outline or ():
-            fill_polygon(canvas, polygon)
-        return canvas
+        try:
+            return draw_outline(annotated.outline or (), self.size)
+        except ValueError as error:
+            what = f"the annotations of {self.image.name} hold {error}"
+            raise TagsegError(f"{what}, expected COCO's run lengths: repair or remove the annotation") from error
 
 
 class _Image(NamedTuple):
@@ -152,7 +145,7 @@ def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
         categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         objects: dict[int, list[tuple[int, CocoObject]]] = defaultdict(list)
         for entry in content["annotations"]:
-            outline = _outline(entry["segmentation"]) if outlines else None
+            outline = read_outline(entry["segmentation"]) if outlines else None
             if entry["category_id"] not in categories:
                 raise ValueError(f"the category {entry['category_id']}, which it does not define")
             annotated = CocoObject(
@@ -168,17 +161,6 @@ def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
     except (ValueError, TypeError, AttributeError) as error:
         raise TagsegError(f"{path} cannot be read ({error}), expected COCO's instances: check the file") from error
     return categories, images
-
-
-def _outline(segmentation: Any) -> tuple[ndarray, ...] | RunLengths:
-    if isinstance(segmentation, dict):
-        height, width = segmentation["size"]
-        counts = segmentation["counts"]
-        return RunLengths((height, width), counts if isinstance(counts, str) else np.asarray(counts, np.int64))
-    polygons = tuple(np.asarray(polygon, np.float32) for polygon in segmentation)  # a fifth of the lists' memory
-    if not all(p.ndim == 1 and len(p) % 2 == 0 and np.isfinite(p).all() for p in polygons):
-        raise ValueError("a polygon that is not x0, y0, x1, y1, ...")
-    return polygons
 
 
 def _labelled(entry: _Image, label_of: dict[int, int]) -> tuple[CocoObject, ...]:

@@ -71,7 +71,7 @@ class FileIndex:
         for name in list_files(folder, extensions):
             for key in (name, without_extension(name)):
                 self._exact.setdefault(key, []).append(name)
-                self._loose.setdefault(_fold(key), []).append(name)
+                self._loose.setdefault(fold_name(key), []).append(name)
 
     def find(self, name: str) -> str | None:
         """The file of this name, relative to the folder, or ``None``.
@@ -79,7 +79,7 @@ class FileIndex:
         Raises:
             TagsegError: several files fit equally well.
         """
-        matches = self._exact.get(name) or self._loose.get(_fold(name)) or []
+        matches = self._exact.get(name) or self._loose.get(fold_name(name)) or []
         if len(matches) > 1:
             several = list_some(matches)
             raise TagsegError(
@@ -88,7 +88,8 @@ class FileIndex:
         return matches[0] if matches else None
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
+    """The name without differences of case and of Unicode normalisation."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
