@@ -101,6 +101,7 @@ def test_other_vits_run_at_their_size_and_at_another(name, size):
 def test_a_distilled_deit_keeps_each_patch_at_its_own_position():
     vit = randomise(create_vit(config_of("deit_tiny_distilled_patch16_224")))
     positions = Encoder(parts_of(vit, TINY.encoder), TINY).positions
+    assert positions is not None
     assert torch.equal(positions, vit.pos_embed[:, 2:])  # class and distillation token come first
 
 

@@ -1,18 +1,21 @@
 """Encoders by name and their weights: from the hub, a file, or random."""
 
 import dataclasses
+import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from tagseg.errors import TagsegError
 from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder
 from tagseg.model.pretrained import create_vit
-from tagseg.model.vit_parts import parts_of
+from tagseg.model.vit_parts import FAMILIES, parts_of
 
 from ..conftest import TINY
 
@@ -30,9 +33,17 @@ def refused(config):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "beit_base_patch16_224", "vit_tiny_r_s16_p8_224"])
-def test_a_model_that_is_no_plain_vit(name):
-    options = {} if name.startswith("swin") else {"depth": 1}
+OTHERS = {
+    "swin_tiny_patch4_window7_224": {},
+    "convnext_atto": {},
+    "beit_base_patch16_224": {"depth": 1},
+    "vit_relpos_small_patch16_224": {"depth": 1},
+    "vit_tiny_r_s16_p8_224": {"depth": 1},
+}
+
+
+@pytest.mark.parametrize(("name", "options"), OTHERS.items(), ids=OTHERS)
+def test_a_model_that_is_no_plain_vit(name, options):
     message = refused(NetworkConfig(encoder=name, weights="none", encoder_options=options))
     assert f"{name!r} is a " in message
     assert "expected a plain ViT" in message
@@ -40,7 +51,7 @@ def test_a_model_that_is_no_plain_vit(name):
 
 def test_no_position_embedding():
     config = NetworkConfig(encoder="vit_tiny_patch16_224", weights="none", encoder_options={"pos_embed": "none"})
-    with pytest.raises(TagsegError, match="no learned position embedding"):
+    with pytest.raises(TagsegError, match="neither learned nor rotary positions"):
         Encoder(parts_of(create_vit(config), config.encoder), config)
 
 
@@ -119,10 +130,86 @@ def test_files_that_are_no_weights(tmp_path):
     assert "no such file" in refused(with_weights(tmp_path / "none.pth"))
 
 
+EVA: dict[str, Any] = {"img_size": 56, "embed_dim": 48, "depth": 2, "num_heads": 3}
+
+
+def test_weights_of_an_eva_from_a_file(tmp_path):
+    """As published by its authors: a mask token of pretraining, fixed rotary buffers, a norm that fine-tuning moves."""
+    torch.manual_seed(3)
+    state = timm.create_model("eva02_tiny_patch14_224", num_classes=7, **EVA).state_dict()
+    published = {key.replace("fc_norm", "norm"): value for key, value in state.items() if not key.startswith("head")}
+    published |= {"mask_token": torch.zeros(1, 1, 48), "rope.freqs_cos": torch.zeros(16, 16)}
+    torch.save({"model": published}, tmp_path / "eva.pth")
+
+    def config_of(**options):
+        return dataclasses.replace(
+            with_weights(tmp_path / "eva.pth"), encoder="eva02_tiny_patch14_224", encoder_options=EVA | options
+        )
+
+    loaded = create_vit(config_of()).state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in loaded.items())
+    larger = create_vit(config_of(img_size=84)).state_dict()
+    assert larger["pos_embed"].shape == (1, 37, 48), "positions are resized"
+    assert "unexpected" in refused(config_of(depth=1))
+    assert "weights do not fit" in refused(with_weights(tmp_path / "eva.pth"))
+
+
+def test_a_pooling_that_encoders_leave_out_need_not_be_in_the_file(tmp_path):
+    path, name = tmp_path / "patches.safetensors", "vit_base_patch16_siglip_224"
+    state = timm.create_model(name, num_classes=0, **TINY.encoder_options).state_dict()
+    save_file({k: v for k, v in state.items() if not k.startswith("attn_pool")}, path)
+    config = dataclasses.replace(with_weights(path), encoder=name)
+    assert torch.equal(create_vit(config).state_dict()["pos_embed"], state["pos_embed"])
+
+
+class Stiff(nn.Module):
+    """A model that takes no rate of drop path."""
+
+    def __init__(self, depth: int = 2) -> None:
+        super().__init__()
+        self.depth = depth
+
+
+@pytest.fixture
+def stiff(monkeypatch):
+    def create(name, pretrained, num_classes, **options):
+        return Stiff(**options)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    monkeypatch.setitem(FAMILIES, Stiff, parts_of)
+
+
+def test_a_model_without_a_rate_of_drop_path(stiff):
+    options = {"depth": 3}
+    config = NetworkConfig(encoder="deit_tiny_patch16_224", weights="none", encoder_options=options, drop_path=0.0)
+    assert create_vit(config).depth == 3
+    message = refused(dataclasses.replace(config, drop_path=0.1))
+    assert "network.drop_path is 0.1, expected 0, as deit_tiny_patch16_224 takes no drop_path_rate" in message
+    assert "do not fit" in refused(dataclasses.replace(config, encoder_options={"drop_path_rate": 0.1}))
+    assert "do not fit" in refused(dataclasses.replace(config, encoder_options={"dept": 3}))
+
+
+def test_means_and_deviations_that_the_weights_were_not_trained_with(tmp_path, caplog):
+    for name, warned in (("vit_tiny_patch16_224", True), ("deit_tiny_patch16_224", False)):
+        vit = timm.create_model(name, num_classes=0, **TINY.encoder_options)
+        save_file(vit.state_dict(), tmp_path / "w.safetensors")
+        config = dataclasses.replace(TINY, encoder=name, weights=str(tmp_path / "w.safetensors"))
+        facts: Any = timm.get_pretrained_cfg(name)
+        with caplog.at_level(logging.WARNING, "tagseg"):
+            create_vit(dataclasses.replace(config, weights="none"))
+            create_vit(dataclasses.replace(config, mean=facts.mean, std=facts.std))
+            assert not caplog.records
+            create_vit(config)
+        assert len(caplog.records) == warned
+        assert ("--network.mean '[0.5, 0.5, 0.5]' --network.std '[0.5, 0.5, 0.5]'" in caplog.text) == warned
+        caplog.clear()
+
+
 def test_published_deit_weights_load():
     if not DEIT.is_file():
         pytest.skip(f"no weights at {DEIT}")
     config = NetworkConfig(encoder="deit_tiny_patch16_224", weights=str(DEIT))
     encoder = Encoder(parts_of(create_vit(config), config.encoder), config)
+    assert encoder.positions is not None
     assert encoder.positions.shape == (1, 196, 192)
     assert encoder.positions.std() > 0.05, "random ones have 0.02"

@@ -1,7 +1,8 @@
 """Equals ``model.encoder.Encoder`` without gradient: inputs of several sizes go through the blocks together.
 
 Everything in a block but the attention treats each token on its own, so the tokens of all scales and mirror images lie
-in one long array, and only the attention takes them apart.
+in one long array, and only the attention takes them apart. Blocks with rotary positions, which depend on the patch
+grid, are run as they are, one size after the other.
 """
 
 from __future__ import annotations
@@ -58,8 +59,13 @@ def encode_packed(
     shapes = [(len(tokens), tokens.shape[1]) for tokens, _ in embedded]
     tokens = torch.cat([part.flatten(0, 1) for part, _ in embedded])
     auxiliary = tokens
+    rotations = [encoder.rotations(grid) for _, grid in embedded]
     for index, block in enumerate(encoder.blocks if final else encoder.blocks[: encoder.aux_index + 1]):
-        tokens = (run or run_block)(block, tokens, shapes, weights.get(block))
+        if encoder.rotary is None:
+            tokens = (run or run_block)(block, tokens, shapes, weights.get(block))
+        else:
+            parts = zip(_unpack(tokens, shapes), rotations, strict=True)
+            tokens = torch.cat([encoder.apply_block(index, part, rotation).flatten(0, 1) for part, rotation in parts])
         if index == encoder.aux_index:
             auxiliary = tokens
     skip = encoder.registers

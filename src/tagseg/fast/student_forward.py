@@ -28,7 +28,8 @@ def encode_student(
 ) -> Features:
     """Arguments as of the plain form; ``engine`` is what it runs on.
 
-    On a GPU, under autocast, compiled, recomputing or with blocks that are not timm's plain ones it is the plain form.
+    On a GPU, under autocast, compiled, recomputing, with rotary positions or with blocks that are not timm's plain ones
+    it is the plain form.
     """
     encoder, engine = student.encoder, engine or Engine()
     if not _fits(encoder, images, engine):
@@ -106,5 +107,6 @@ def _fits(encoder: Encoder, images: Tensor, engine: Engine) -> bool:
         and images.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
         and not engine.recompute
+        and encoder.rotary is None
         and all(type(block) is Block and block._compiled_call_impl is None for block in encoder.blocks)
     )

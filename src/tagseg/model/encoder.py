@@ -1,4 +1,4 @@
-"""Encoder (section 1 of docs/method.md): a plain ViT with mask token, auxiliary map and a global token of its patches.
+"""Encoder (section 1 of docs/method.md): a ViT with mask token, auxiliary map and a global token of its patches.
 
 Its drop path can be given its draws: an image's draw comes from its own seed. So the losses of a batch do not depend on
 how many processes share it, nor on an image's place in the batch.
@@ -52,7 +52,7 @@ class Features:
 
 
 class Encoder(nn.Module):
-    """A plain ViT taken apart so that each step of section 1 can be read.
+    """A ViT taken apart so that each step of section 1 can be read.
 
     Only patch tokens (and register tokens, where the pretrained model has them) run through the blocks; the class
     token joins after them, in the aggregation.
@@ -75,7 +75,8 @@ class Encoder(nn.Module):
         self.class_token = nn.Parameter(token.clone())
         registers = parts.register_tokens
         self.register_tokens = None if registers is None else nn.Parameter(registers.clone())
-        self.positions = nn.Parameter(parts.positions.clone())
+        self.positions = None if parts.positions is None else nn.Parameter(parts.positions.clone())
+        self.rotary = parts.rotary
         self.norm_pre, self.blocks, self.norm = parts.norm_pre, parts.blocks, parts.norm
         self.drop_paths: list[list[SeededDropPath]] = [replace_drop_paths(block) for block in self.blocks]
         self.aux_index = len(self.blocks) + config.aux_layer
@@ -122,9 +123,9 @@ class Encoder(nn.Module):
         """Patch tokens after the last and after the auxiliary block, both (B, N, D), and the patch grid."""
         tokens, grid = self.first_tokens(images, mask)
         kept = None if seeds is None or not self.training else draw_kept(self.drop_paths, seeds).to(tokens.device)
-        auxiliary = tokens
+        auxiliary, rotations = tokens, self.rotations(grid)
         for index in range(len(self.blocks)):
-            tokens = self._block(index, tokens, kept, recompute)
+            tokens = self._block(index, tokens, rotations, kept, recompute)
             if index == self.aux_index:
                 auxiliary = tokens
         return tokens[:, self.registers :], auxiliary[:, self.registers :], grid
@@ -157,30 +158,46 @@ class Encoder(nn.Module):
         tokens = self.patch_norm(tokens.flatten(2).transpose(1, 2))
         if mask is not None:
             tokens = torch.where(mask.flatten(1).unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
-        return tokens + self.positions_for(h, w), (h, w)
+        if self.positions is not None:
+            tokens = tokens + self._resized(self.positions, (h, w))
+        return tokens, (h, w)
 
-    def positions_for(self, h: int, w: int) -> Float[Tensor, "1 N D"]:
-        """Patch position embedding resized bicubic, without antialiasing, to a grid of h × w patches."""
-        if (h, w) == self.grid:
-            return self.positions
-        plane = self.positions.unflatten(1, self.grid).permute(0, 3, 1, 2)
+    def _resized(self, positions: Float[Tensor, "1 M D"], grid: tuple[int, int]) -> Float[Tensor, "1 N D"]:
+        """Patch position embedding resized bicubic, without antialiasing, to a grid of patches."""
+        if grid == self.grid:
+            return positions
+        plane = positions.unflatten(1, self.grid).permute(0, 3, 1, 2)
         if plane.dtype != torch.float64:
             plane = plane.float()
-        plane = F.interpolate(plane, size=(h, w), mode="bicubic", align_corners=False)
-        return plane.flatten(2).transpose(1, 2).to(self.positions.dtype)
+        plane = F.interpolate(plane, size=grid, mode="bicubic", align_corners=False)
+        return plane.flatten(2).transpose(1, 2).to(positions.dtype)
+
+    def rotations(self, grid: tuple[int, int]) -> list[Tensor] | None:
+        """Rotary positions of the patches of a grid, one tensor a block; ``None`` where blocks take tokens alone."""
+        return None if self.rotary is None else self.rotary(grid, len(self.blocks))
 
     @property
     def registers(self) -> int:
         """Number of register tokens, which stand before the patches."""
         return 0 if self.register_tokens is None else self.register_tokens.shape[1]
 
-    def _block(self, index: int, tokens: Tensor, kept: Tensor | None, recompute: bool) -> Tensor:
+    def apply_block(
+        self, index: int, tokens: Float[Tensor, "B _T D"], rotations: list[Tensor] | None
+    ) -> Float[Tensor, "B _T D"]:
+        """One block on the register and patch tokens of images of one size, whose ``rotations`` are given."""
+        block = self.blocks[index]
+        result: Tensor = block(tokens) if rotations is None else block(tokens, rope=rotations[index])
+        return result
+
+    def _block(
+        self, index: int, tokens: Tensor, rotations: list[Tensor] | None, kept: Tensor | None, recompute: bool
+    ) -> Tensor:
         """One block. ``kept`` is set inside ``run``, as recomputing calls it a second time."""
 
         def run(x: Tensor) -> Tensor:
             for branch, drop_path in enumerate(self.drop_paths[index]):
                 drop_path.kept = None if kept is None else kept[index, branch]
-            return self.blocks[index](x)
+            return self.apply_block(index, x, rotations)
 
         if recompute and torch.is_grad_enabled():
             result: Tensor = checkpoint(run, tokens, use_reentrant=False)

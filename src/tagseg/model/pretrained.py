@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import logging
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import timm
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
 from tagseg.errors import TagsegError, list_some
@@ -14,26 +17,52 @@ from tagseg.model.config import NetworkConfig
 from tagseg.model.vit_parts import check_family
 from tagseg.model.weights import read_weights
 
+logger = logging.getLogger("tagseg")
+
+_UNUSED = ("head", "attn_pool")
+"""Parameters that an ``Encoder`` leaves out, so that a file need not have them."""
+
 
 def create_vit(config: NetworkConfig) -> nn.Module:
     """Create the encoder that ``config`` names.
+
+    Pretrained weights that expect other means and deviations than ``config`` has are warned of.
 
     Raises:
         TagsegError: unknown name, no known family, bad options, weights that cannot be had or do not fit.
     """
     try:
-        vit: nn.Module = timm.create_model(
-            config.encoder,
-            pretrained=config.weights == "hub",
-            num_classes=0,
-            **{"drop_path_rate": config.drop_path, **config.encoder_options},
-        )
+        vit, drops_paths = _create(config)
     except Exception as error:
         raise _explain(config, error) from error
     check_family(vit, config.encoder)
+    if config.drop_path and not drops_paths:
+        raise TagsegError(
+            f"network.drop_path is {config.drop_path}, expected 0, as {config.encoder} takes no drop_path_rate: "
+            "set --network.drop_path 0"
+        )
     if config.weights not in ("hub", "none"):
         _load_file(vit, Path(config.weights))
+    if config.weights != "none":
+        _compare_normalisation(vit, config)
     return vit
+
+
+def _create(config: NetworkConfig) -> tuple[nn.Module, bool]:
+    """The model, and whether it takes the rate of drop path, which is no option of some."""
+
+    def create(**options: Any) -> nn.Module:
+        model: nn.Module = timm.create_model(
+            config.encoder, pretrained=config.weights == "hub", num_classes=0, **options
+        )
+        return model
+
+    try:
+        return create(**{"drop_path_rate": config.drop_path, **config.encoder_options}), True
+    except TypeError as error:
+        if "drop_path_rate" not in str(error) or "drop_path_rate" in config.encoder_options:
+            raise
+        return create(**config.encoder_options), False
 
 
 def _explain(config: NetworkConfig, error: Exception) -> TagsegError:
@@ -52,11 +81,17 @@ def _explain(config: NetworkConfig, error: Exception) -> TagsegError:
 
 def _load_file(vit: nn.Module, path: Path) -> None:
     weights: dict[str, Tensor] = read_weights(path)
-    if isinstance(vit, VisionTransformer):
-        weights = checkpoint_filter_fn(weights, vit)
+    try:
+        weights = _filter_of(vit)(weights, vit)
+    except Exception as error:  # timm's filters raise whatever names and shapes they did not expect lead to
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TagsegError(
+            f"{path}: weights do not fit network.encoder ({reason}): name the encoder they were made for with "
+            "--network.encoder"
+        ) from error
     own = vit.state_dict()
-    head = {name for name in weights if name.startswith(("head", "fc_norm", "attn_pool")) and name not in own}
-    missing = [name for name in own if name not in weights]
+    head = {name for name in weights if name.startswith((*_UNUSED, "fc_norm")) and name not in own}
+    missing = [name for name in own if name not in weights and not name.startswith(_UNUSED)]
     unexpected = [name for name in weights if name not in own and name not in head]
     wrong = [name for name in own if name in weights and own[name].shape != weights[name].shape]
     if missing or unexpected or wrong:
@@ -65,4 +100,30 @@ def _load_file(vit: nn.Module, path: Path) -> None:
             f"{len(wrong)} of another shape ({list_some(missing + unexpected + wrong)}): "
             "name the encoder they were made for with --network.encoder"
         )
-    vit.load_state_dict({name: value for name, value in weights.items() if name in own})
+    vit.load_state_dict({name: value for name, value in weights.items() if name in own}, strict=False)
+
+
+def _filter_of(vit: nn.Module) -> Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]]:
+    """What turns weights as published into those of timm's model: the function beside the model's class.
+
+    Positions are resized to the model's grid on the way.
+    """
+    for kind in type(vit).__mro__:
+        function = getattr(sys.modules[kind.__module__], "checkpoint_filter_fn", None)
+        if function is not None:
+            found: Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]] = function
+            return found
+    return lambda weights, _: weights
+
+
+def _compare_normalisation(vit: nn.Module, config: NetworkConfig) -> None:
+    """Warn if the weights were trained on images normalised otherwise."""
+    facts: dict[str, Any] = getattr(vit, "pretrained_cfg", None) or {}
+    pairs = {name: (getattr(config, name), facts.get(name)) for name in ("mean", "std")}
+    if any(theirs is not None and tuple(theirs) != tuple(ours) for ours, theirs in pairs.values()):
+        values = {name: list(ours if theirs is None else theirs) for name, (ours, theirs) in pairs.items()}
+        logger.warning(
+            "network.mean is %s and network.std %s, but the weights of %s were trained with others, which may suit "
+            "them better: --network.mean '%s' --network.std '%s'",
+            list(config.mean), list(config.std), config.encoder, values["mean"], values["std"],
+        )  # fmt: skip
