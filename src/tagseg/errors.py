@@ -9,6 +9,10 @@ class NonFiniteLoss(TagsegError):
     """A loss that is infinite or not a number: the state that led there is not worth keeping."""
 
 
+class Collapsed(TagsegError):
+    """A training that has died in silence: its outputs no longer depend on the images."""
+
+
 class NothingToScore(TagsegError):
     """No image is kept for scoring; a training goes on without."""
 

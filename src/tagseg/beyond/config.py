@@ -14,10 +14,11 @@ class BeyondConfig(Section):
 
     SECTION: ClassVar[str] = "beyond"
 
-    labels: Literal["cam", "boundary", "masks"] = "cam"
+    labels: Literal["cam", "boundary", "network", "masks"] = "cam"
     """Labels of L_seg and L_reg. ``cam``: pseudo-labels from the CAMs at every step, as in the paper; ``boundary``:
-    pseudo-labels made once before the first step by a boundary prior on pretrained features; ``masks``: ground truth,
-    which is the fully supervised upper bound and not weak supervision."""
+    pseudo-labels made once before the first step by a boundary prior on pretrained features; ``network``: the same by
+    the network in ``network.start``, limited to each image's tags; ``masks``: ground truth, which is the fully
+    supervised upper bound and not weak supervision."""
     boundary_size: Pixels = 320
     """Side in pixels at which images are encoded for the boundary prior."""
     foreground_share: InnerShare = 0.3

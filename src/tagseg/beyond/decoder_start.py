@@ -9,11 +9,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tagseg.model.heads import LargeFOV
 
 
 @torch.no_grad()
-def scale_last_layer(decoder: LargeFOV, factor: float) -> None:
+def scale_last_layer(decoder: nn.Sequential, factor: float) -> None:
     """Multiply the weights of the decoder's last layer in place."""
     last = decoder[-1]
     assert isinstance(last, nn.Conv2d)  # for the type checker: a Sequential does not say

@@ -56,8 +56,7 @@ def offline_labels(
         device: computes the features.
         keep: keep label maps that exist, as a resumed training does.
     """
-    paths = {sample.name: label_file(folder, sample.name) for sample in images.samples}
-    missing = [sample for sample in images.samples if not (keep and paths[sample.name].is_file())]
+    missing = missing_labels(images, folder, keep)
     if missing:
         logger.info("making pseudo-labels of %d images with the boundary prior: %s", len(missing), folder)
         if network.config.weights == "none":
@@ -68,21 +67,32 @@ def offline_labels(
             features, tags = (torch.cat(parts) for parts in zip(*encoded(network, some, config, loading), strict=True))
             prior = fit_boundary_prior(features, tags, config.foreground_share)
             if len(some) == len(missing) == len(images):
-                _write(prior, [(features, tags)], missing, paths)
+                _write(prior, [(features, tags)], missing, folder)
             else:
                 rest = replace(images, samples=tuple(missing))
-                _write(prior, encoded(network, rest, config, loading), missing, paths)
+                _write(prior, encoded(network, rest, config, loading), missing, folder)
         network.to(place)
-    samples = tuple(
-        replace(sample, label=PngMask(paths[sample.name], sample.image, len(images.classes)))
-        for sample in images.samples
-    )
-    return replace(images, samples=samples)
+    return with_label_files(images, folder)
 
 
 def label_file(folder: Path, name: str) -> Path:
     """Where the label map of an image of that name is."""
     return folder / f"{name}.png"
+
+
+def missing_labels(images: TaggedImages, folder: Path, keep: bool) -> list[Sample]:
+    """The images whose label maps are to be made: all, or with ``keep`` those that have none in the folder."""
+    return [sample for sample in images.samples if not (keep and label_file(folder, sample.name).is_file())]
+
+
+def with_label_files(images: TaggedImages, folder: Path) -> TaggedImages:
+    """The images with the label maps in a folder as labels."""
+    count = len(images.classes)
+    samples = (
+        replace(sample, label=PngMask(label_file(folder, sample.name), sample.image, count))
+        for sample in images.samples
+    )
+    return replace(images, samples=tuple(samples))
 
 
 @torch.no_grad()
@@ -99,7 +109,7 @@ def encoded(
 
 
 def _write(
-    prior: BoundaryPrior, batches: Iterable[tuple[Tensor, Tensor]], samples: Sequence[Sample], paths: dict[str, Path]
+    prior: BoundaryPrior, batches: Iterable[tuple[Tensor, Tensor]], samples: Sequence[Sample], folder: Path
 ) -> None:
     """Label maps of the samples, whose features and tags the batches hold in their order."""
     remaining = iter(samples)
@@ -107,4 +117,4 @@ def _write(
         for features, tags in zip(batch, batch_tags, strict=True):
             sample = next(remaining)
             label = pseudo_label(prior, features, tags, image_size(sample.image))
-            save_mask(paths[sample.name], label.to(torch.uint8).numpy())
+            save_mask(label_file(folder, sample.name), label.to(torch.uint8).numpy())

@@ -11,6 +11,7 @@ from tagseg.settings import (
     MethodConfig,
     NotEmpty,
     NotNegative,
+    OpenShare,
     Pixels,
     Positive,
     Section,
@@ -160,8 +161,9 @@ class OptimiserConfig(Section):
 
     SECTION: ClassVar[str] = "optimiser"
 
-    rate: Positive = 6e-5
-    """Base learning rate: encoder and aggregation."""
+    rate: NotNegative = 6e-5
+    """Base learning rate: encoder and aggregation. 0: that of the encoder's family, and its layer decay (the table in
+    docs/fine_tuning.md)."""
     head_factor: float = 10.0
     """Decoder, projector and classifiers learn this many times faster."""
     weight_decay: NotNegative = 0.05
@@ -172,6 +174,11 @@ class OptimiserConfig(Section):
     """Linear warm-up until then."""
     warmup_ratio: Share = 0.1
     """The warm-up starts at this share of the rate."""
+    layer_decay: OpenShare = 1.0
+    """Factor of the rate from each block of the encoder to the one before it, down to patch embedding and positions; 1:
+    the same rate everywhere, as in the paper."""
+    heads_first: When = 0
+    """Until then only the heads learn; the encoder's warm-up begins then. 0: all learn from the first step."""
 
 
 @dataclass(frozen=True)

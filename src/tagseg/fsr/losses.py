@@ -20,6 +20,23 @@ from tagseg.fsr.energy import dense_energy
 
 
 @dataclass
+class Outputs:
+    """What the trained network gave for view 1: the losses read it, and a training is watched by it.
+
+    Attributes:
+        logits: (B, K) tag logits of the final classifier.
+        patches: (B, D, h, w) final map.
+        segmentation: (B, C, h, w) logits of the decoder; ``None`` where no loss reads them.
+        label: (B, H, W) int64, the labels that they are trained on; ``None`` likewise.
+    """
+
+    logits: Tensor
+    patches: Tensor
+    segmentation: Tensor | None = None
+    label: Tensor | None = None
+
+
+@dataclass
 class StepLosses:
     """The losses of one step.
 
@@ -27,17 +44,25 @@ class StepLosses:
         total: weighted sum of the terms.
         terms: each term by name, unweighted.
         health: of the distillation: teacher entropy and KL of each cross-entropy.
+        outputs: what the losses were computed from; ``None``: the method does not tell, and is not watched.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
     health: dict[str, Tensor]
+    outputs: Outputs | None = None
 
     @classmethod
-    def of(cls, terms: dict[str, Tensor], weights: dict[str, float], health: dict[str, Tensor]) -> StepLosses:
+    def of(
+        cls,
+        terms: dict[str, Tensor],
+        weights: dict[str, float],
+        health: dict[str, Tensor],
+        outputs: Outputs | None = None,
+    ) -> StepLosses:
         """Weigh the terms and sum them."""
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        return cls(total, terms, health)
+        return cls(total, terms, health, outputs)
 
 
 def classification_loss(

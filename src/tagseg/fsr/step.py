@@ -26,7 +26,7 @@ from tagseg.fsr.distillation import (
     published_targets,
     uncertain_loss,
 )
-from tagseg.fsr.losses import StepLosses, affinity_loss, classification_loss, dense_losses
+from tagseg.fsr.losses import Outputs, StepLosses, affinity_loss, classification_loss, dense_losses
 from tagseg.fsr.masking import draw_mask
 from tagseg.fsr.partition import UNCERTAIN, partition
 from tagseg.fsr.pseudo_labels import patch_label, pseudo_label
@@ -126,7 +126,9 @@ def training_step(state: State, batch: Batch, step: int, steps: int, config: FSR
             state.centres.update(teacher)
 
     # 4. Multi-scale CAM of view 1 → pseudo-labels. 5. Losses that read view 1.
-    terms["classification"] = classification_loss(*student.classify(view1), batch.tags)
+    logits, aux_logits = student.classify(view1)
+    terms["classification"] = classification_loss(logits, aux_logits, batch.tags)
+    outputs = Outputs(logits, view1.patches)
     dense, has_labels = weights["segmentation"] or weights["energy"], batch.label.numel() > 0
     if weights["affinity"] or (dense and not has_labels):
         cams = ops.cams(student, x1, config.cam.scales, classes)
@@ -136,13 +138,14 @@ def training_step(state: State, batch: Batch, step: int, steps: int, config: FSR
         terms["affinity"] = affinity_loss(view1.patches, labels)
     if dense:
         if has_labels:
-            label = batch.label.long()
+            outputs.label = batch.label.long()
         else:
             image = unit_range(batch.view1, x1)
-            label = classes.class_label(ops.pseudo_label(image, cams.final, classes.tags, config.labels))
+            outputs.label = classes.class_label(ops.pseudo_label(image, cams.final, classes.tags, config.labels))
         energy = config.energy if weights["energy"] else None
-        terms |= ops.dense_losses(student.decoder(view1.patches), label, batch.view1, energy)
-    return StepLosses.of(terms, weights, health)
+        outputs.segmentation = student.segment(view1)
+        terms |= ops.dense_losses(outputs.segmentation, outputs.label, batch.view1, energy)
+    return StepLosses.of(terms, weights, health, outputs)
 
 
 @torch.no_grad()

@@ -10,11 +10,14 @@ from torch import Tensor
 
 from tagseg.data.batch import Batch, ScoreBatch
 from tagseg.data.seeds import seed_of
-from tagseg.distributed import averaged
+from tagseg.distributed import averaged, process_count
 from tagseg.errors import TagsegError
 from tagseg.methods.method import Method
+from tagseg.training.collapse import Watch
+from tagseg.training.collapse_advice import watch_of
 from tagseg.training.finite import check_finite
 from tagseg.training.optimiser import adopt_rates, make_optimiser
+from tagseg.training.signs import shown, signs_of, with_similarity
 from tagseg.training.validation import Validation
 
 
@@ -31,10 +34,16 @@ class TrainingModule(lightning.LightningModule):
         self.config = method.config
         names = tuple(method.networks)
         self.validation = Validation(names, method.SCORED, len(method.trained.classes), method.cam)
+        self.watch: Watch | None = watch_of(self.config, method)
 
     def on_fit_start(self) -> None:
         """The networks are on their device."""
         self.method.on_device(self.device)
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Look at what the last steps have shown, before anything of the next one changes."""
+        if self.watch is not None:
+            self.watch.judge(self.global_step, quiet=self.global_rank > 0)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Losses of a batch, checked and logged."""
@@ -43,11 +52,14 @@ class TrainingModule(lightning.LightningModule):
         losses = self.method.losses(batch, step)
         named = {"train/loss": losses.total} | {f"train/{name}": value for name, value in losses.terms.items()}
         named |= {f"distillation/{name}": value for name, value in losses.health.items()}
-        values = averaged(torch.stack([value.detach() for value in named.values()]))
-        means = dict(zip(named, values.unbind(), strict=True))
+        signs = {} if self.watch is None or losses.outputs is None else signs_of(losses.outputs, batch.tags)
         # Means over all processes: if one process stopped alone, the others would wait for it.
+        means = averaged_by_name(named | signs)
         check_finite({name: means[f"train/{name}"] for name in losses.terms}, step)
-        self.log_dict(means, batch_size=len(batch.tags))
+        signs = with_similarity({name: means[name] for name in signs}, len(batch.tags) * process_count())
+        self.log_dict({name: means[name] for name in named} | shown(signs), batch_size=len(batch.tags))
+        if self.watch is not None:
+            self.watch.observe(step, signs | {name: means[f"distillation/{name}"] for name in losses.health})
         return losses.total
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -90,6 +102,13 @@ class TrainingModule(lightning.LightningModule):
                 f"the checkpoint has {len(theirs)} classes ({', '.join(theirs[:3])} …), the data {len(ours)} "
                 f"({', '.join(ours[:3])} …): resume with the data it was trained on"
             )
+
+
+def averaged_by_name(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The means over all processes of tensors of any shapes, without gradient, in one exchange."""
+    flat = averaged(torch.cat([value.detach().reshape(-1) for value in values.values()]))
+    parts = flat.split([value.numel() for value in values.values()])
+    return {name: part.view(value.shape) for (name, value), part in zip(values.items(), parts, strict=True)}
 
 
 def with_method_prefix(state: dict[str, Any]) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from tagseg.config import Config, RunConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
 from tagseg.distributed import other_process_is_gone
-from tagseg.errors import TagsegError, list_some
+from tagseg.errors import Collapsed, TagsegError, list_some
 from tagseg.fsr.schedules import step_of
 from tagseg.methods.build import build_method
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
 from tagseg.training.module import TrainingModule, with_method_prefix
+from tagseg.training.view_sizes import check_view_sizes
 
 
 class Data(LightningDataModule):
@@ -74,6 +75,7 @@ def fit(
     """Train; return the trainer with its last step and scores. Errors as in ``train``."""
     seed_everything(config.run.seed, workers=False, verbose=False)
     module, folder = TrainingModule(build_method(config, training.classes)), Path(config.run.output)
+    check_view_sizes(config, module.method.trained.patch_size)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     _hush_lightning()
@@ -97,6 +99,8 @@ def _run(trainer: Trainer, module: TrainingModule, data: Data, checkpoint: Path 
         trainer.strategy.barrier()  # the first process still writes the networks that the others are going to look for
     except SystemExit as stop:  # Lightning's answer to Ctrl-C, after its callbacks saved the state
         raise KeyboardInterrupt(f"stopped at step {trainer.global_step}: go on with --resume {folder}") from stop
+    except Collapsed:
+        raise
     except TagsegError as error:
         raise _one_line(error) from error
     except RuntimeError as error:
