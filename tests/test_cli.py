@@ -13,7 +13,7 @@ from tagseg.errors import TagsegError
 from tagseg.fsr.config import CamConfig, OptimiserConfig
 from tagseg.methods.config import ClassifierConfig, with_method
 from tagseg.model.checkpoint import save_network
-from tagseg.presets import coco2014, folder, voc2012
+from tagseg.presets import coco2014, folder, frozen, voc2012
 
 from .conftest import tiny_config, tiny_network
 
@@ -62,7 +62,7 @@ def test_help_of_a_verb_prints_defaults(capsys, verb):
     text = " ".join(capsys.readouterr().out.split())
     assert "default: " in text
     if verb == "train":
-        assert "default: 0.0001" in text, "the preset's rate"
+        assert "default: deit_small_patch16_224" in text, "the preset's encoder"
         assert "AdamW" in text, "sections are explained"
 
 
@@ -76,21 +76,28 @@ WRONG = {
     "unknown key": (["--run.step", "3"], "--run.step 3, did you mean --run.steps?"),
     "abbreviated key": (["--run.acc", "2"], "--run.acc"),
     "not a number": (["--run.steps", "many"], "run.steps"),
-    "out of range": (["--run.steps", "0"], "run.steps is 0, expected 1 or more"),
+    "out of range": (["--run.steps", "-1"], "run.steps is -1, expected 0 or more"),
     "not a choice": (["--mask.choice", "some"], "mask.choice"),
     "no value": (["--preset"], "--preset"),
     "no file": (["--config"], "--config"),
-    "unknown preset": (["--preset", "voc"], "expected one of: voc2012, coco2014, folder, paper, demo"),
+    "unknown preset": (["--preset", "voc"], "expected one of: voc2012, coco2014, frozen, folder, paper, demo"),
     "absent config": (["--config", "absent.yaml"], "absent.yaml"),
     "do not go together": (["--views.size", "100"], "mask.block is 32, expected a divisor of views.size = 100"),
     "nothing to resume": (["--resume", "absent"], "absent: no checkpoint to resume from"),
     "no data": (["--data.root", "absent"], "absent"),
-    "value without key": (["photos"], "photos"),
+    "absent photos": (["photos"], "the data folder photos does not exist"),
+    "photos twice": (
+        ["photos", "--data.root", "others"],
+        "photos are given twice, 'photos' and 'others', expected one",
+    ),
+    "photos twice, with =": (["--data.root=others", "photos"], "photos are given twice, 'photos' and 'others'"),
+    "two folders": (["photos", "others"], "photos are given twice, 'photos' and 'others'"),
+    "unknown key of frozen": (["--features.sise", "3"], "--features.sise 3, did you mean --features.size?"),
     "unknown method": (["--method", "magic"], "'magic' does not exist, expected one of: fsr, classifier"),
-    "section of another method": (["--method", "classifier", "--mask.ratio", "0.2"], "--mask.ratio"),
-    "setting of 0.1.0": (["--labels.source", "border"], "--labels.source border, it is now beyond.labels:"),
-    "switch of 0.1.0": (["--optimiser.fit_classifiers"], "it is now beyond.fit_classifiers:"),
-    "setting of 0.1.0 with =": (["--network.pool=0.2"], "it is now beyond.pool:"),
+    "section of another method": (
+        ["--method", "classifier", "--mask.ratio", "0.2"],
+        "--mask.ratio is a setting of the method fsr, and the method is classifier: leave it out, or choose",
+    ),
 }
 
 
@@ -106,7 +113,7 @@ def test_a_wrong_setting_is_one_line(capsys, tmp_path, monkeypatch, arguments, e
     [
         ("run: {step: 3}", "step"), ("trainer: {steps: 3}", "trainer"), ("run: {steps: many}", "many"), ("run: [", ""),
         ("labels: {border_size: many}", "many"), ("method: magic", "magic"),
-        ("method: classifier", "the config file is of the method 'classifier': give --method classifier as well"),
+        ("method: frozen\nmask: {ratio: 0.2}", "mask"),
     ],
 )  # fmt: skip
 def test_a_wrong_config_file_is_one_line(capsys, tmp_path, text, expected):
@@ -114,8 +121,63 @@ def test_a_wrong_config_file_is_one_line(capsys, tmp_path, text, expected):
     assert expected in error_of(capsys, "train", "--config", str(tmp_path / "c.yaml"))
 
 
-def test_without_arguments_the_folder_preset_is_used():
-    assert parse_train([]) == (None, folder())
+def test_without_arguments_the_frozen_preset_is_used():
+    assert parse_train([]) == (None, frozen())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["photos", "--run.steps", "9", "--labels.refine"],
+        ["--run.steps", "9", "photos", "--labels.refine"],
+        ["--run.steps=9", "--labels.refine", "photos"],
+        ["--labels.refine", "true", "photos", "--run.steps", "9", "--data.root", "photos/"],
+    ],
+)
+def test_photos_are_short_for_the_data_s_root(arguments):
+    assert parse_train(arguments)[1] == replace(
+        folder(), data={"root": "photos"}, run={"steps": 9}, labels={"refine": True}
+    )
+
+
+def test_photos_override_the_root_of_a_config_file_and_negative_values_are_none(tmp_path):
+    (tmp_path / "c.yaml").write_text("data: {root: others}\n")
+    arguments = ["--config", str(tmp_path / "c.yaml"), "--network.aux_layer", "-2", "my photos"]
+    assert parse_train(arguments)[1] == replace(frozen(), data={"root": "my photos"}, network={"aux_layer": -2})
+
+
+def test_the_help_of_train_is_the_method_s(capsys):
+    texts = {}
+    for method in ("frozen", "fsr"):
+        with pytest.raises(SystemExit):
+            main(["train", "--help", *(["--method", "fsr"] if method == "fsr" else [])])
+        texts[method] = capsys.readouterr().out
+    assert "tagseg train --method fsr --help" in " ".join(texts["frozen"].split("options:")[0].split())
+    assert "[PHOTOS]" in texts["frozen"].splitlines()[0]
+    for flag in ("--features.size", "--labels.source", "--decoder.rate", "--beyond.pool"):
+        assert (flag in texts["frozen"], flag in texts["fsr"]) == (True, flag == "--beyond.pool")
+    for flag in ("--mask.ratio", "--views.size", "--speed.step", "--beyond.labels", "two random views"):
+        assert (flag in texts["frozen"], flag in texts["fsr"]) == (False, True)
+
+
+def test_flags_of_0_1_0_are_translated(caplog):
+    arguments = ["--labels.source", "border", "--labels.border_size=64", "--optimiser.fit_classifiers", "photos"]
+    beyond = {"labels": "boundary", "boundary_size": 64, "fit_classifiers": True}
+    assert parse_train(arguments)[1] == replace(folder(), data={"root": "photos"}, beyond=beyond)
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+
+
+def test_a_run_of_frozen_is_a_config_file_and_is_resumed(tmp_path):
+    own = replace(
+        frozen(), data={"root": "photos"}, labels={"source": "masks", "foreground_share": 0.2}, views={"size": 64},
+        run={"output": str(tmp_path)},
+    )  # fmt: skip
+    save_config(own, tmp_path)
+    file = str(tmp_path / "config.yaml")
+    for arguments in (["--config", file], ["--config", file, "--method", "frozen"], ["--resume", str(tmp_path)]):
+        assert parse_train(arguments)[1] == own
+    changed = replace(own, labels={"source": "spectral"})
+    assert parse_train(["--config", file, "--labels.source", "spectral"])[1] == changed
 
 
 def test_a_preset_is_the_starting_point():
@@ -161,6 +223,7 @@ def test_another_method_keeps_the_preset_s_settings_that_it_has(tmp_path):
     save_config(config, tmp_path)
     path = str(tmp_path / "config.yaml")
     assert parse_train(["--method", "classifier", "--config", path])[1] == config
+    assert parse_train(["--config", path])[1] == config
 
 
 def test_a_run_of_another_method_is_resumed_with_its_own(capsys, tmp_path):

@@ -5,9 +5,11 @@ import pytest
 import yaml
 
 from tagseg.config import Config, replace
-from tagseg.config_file import RENAMED, read_config, save_config
+from tagseg.config_file import read_config, save_config, settings_in
 from tagseg.errors import TagsegError
+from tagseg.frozen.config import FrozenConfig
 from tagseg.methods.config import METHODS, with_method
+from tagseg.old_names import RENAMED
 from tagseg.presets import PRESETS
 
 
@@ -63,6 +65,28 @@ def test_sources_of_labels_of_0_1_0(tmp_path, old, new):
     assert read_config(tmp_path / "c.yaml") == replace(Config(), beyond={"labels": new})
 
 
+def test_the_method_frozen_keeps_its_own_settings_of_those_names(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "method: frozen\nlabels: {source: masks, foreground_share: 0.2}\nnetwork: {pool: 0.25}\n"
+    )
+    expected = replace(
+        Config(method=FrozenConfig()), labels={"source": "masks", "foreground_share": 0.2}, beyond={"pool": 0.25}
+    )
+    assert read_config(tmp_path / "c.yaml") == expected
+
+
+def test_what_a_file_sets_is_read_unchecked(tmp_path):
+    texts = {
+        "mask: {ratio: 9}\nmethod: x\n3: y": {"mask": {"ratio": 9}, "method": "x", "3": "y"},
+        "- 1": {},
+        "run: [": {},
+    }
+    for text, expected in texts.items():
+        (tmp_path / "c.yaml").write_text(text)
+        assert settings_in(str(tmp_path / "c.yaml")) == expected
+    assert settings_in(str(tmp_path / "absent.yaml")) == {}
+
+
 WRONG = {
     "no YAML": ("run: [1", "cannot be read as YAML"),
     "a list": ("- 1\n", "expected sections"),
@@ -74,7 +98,7 @@ WRONG = {
     "a method that is no name": ("method: {cam: {}}\n", "expected one of: fsr, classifier"),
     "section of another method": ("method: classifier\nmask: {ratio: 0.2}\n", "config section 'mask' does not exist"),
     "bad value under an old name": ("labels: {border_size: 0}\n", r"beyond\.boundary_size is 0, expected"),
-    "bad value": ("run: {steps: 0}\n", r"run\.steps is 0, expected 1 or more"),
+    "bad value": ("run: {steps: -1}\n", r"run\.steps is -1, expected 0 or more"),
     "code": ("run: !!python/object/apply:os.system ['false']\n", "cannot be read as YAML"),
 }
 
@@ -106,7 +130,7 @@ def test_a_value_of_a_wrong_type_is_one_line(tmp_path):
     """
     done = subprocess.run([sys.executable, "-c", code, *map(str, files)], capture_output=True, text=True, check=True)
     assert [line.split(": change")[0] for line in done.stdout.splitlines()] == [
-        "run.steps is 'many', expected 1 or more",
+        "run.steps is 'many', expected 0 or more",
         "views.scale is (0.5,), expected 2 values",
         "run.seed is 1.5, expected an integer",
         "labels.refine is 3, expected true or false",

@@ -63,7 +63,7 @@ def test_the_folder_preset_is_the_paper_s_but_for_labels_and_start():
     )
     assert {name for name, value in ours.items() if value != theirs[name]} == {
         "beyond.decoder_start", "beyond.labels", "beyond.fit_classifiers", "losses.segmentation",
-        "losses.segmentation_from", "losses.affinity", "losses.energy",
+        "losses.segmentation_from", "losses.affinity", "losses.energy", "optimiser.rate",
     }  # fmt: skip
 
 

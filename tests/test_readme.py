@@ -41,11 +41,11 @@ def test_the_commands_run_on_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     draw_folder(tmp_path / "photos", "train", 12)
     tiny = (
-        "--network.encoder vit_tiny_patch16_224 --network.weights none --views.size 64 --mask.block 32 --run.batch 2 "
-        "--run.steps 4 --run.workers 0 --network.decoder_width 16 --network.projector_width 16 --network.prototypes 8 "
-        "--network.projector_bottleneck 8 --run.logger csv --run.accelerator cpu --network.encoder_options "
+        "--network.encoder vit_tiny_patch16_224 --network.weights none --features.size 64 --run.batch 2 --run.steps 4 "
+        "--run.workers 0 --network.decoder_width 16 --network.projector_width 16 --network.prototypes 8 "
+        "--network.projector_bottleneck 8 --run.accelerator cpu --network.encoder_options "
     )
-    options = '{"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3}'
+    options = '{"img_size": 64, "embed_dim": 48, "depth": 4, "num_heads": 3}'
     lines = [line for line in commands() if line.startswith("tagseg ")]
     assert [line.split()[1] for line in lines] == ["train", "train", "predict", "evaluate"]
     for line in lines:

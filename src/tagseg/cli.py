@@ -8,7 +8,7 @@ import difflib
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,7 +24,7 @@ USAGE = """usage: tagseg VERB ...
 Pixel masks from image tags: a network that labels every pixel, trained on which classes each photo shows.
 
   tagseg demo                              draw scenes, train on their tags, score, make pictures (minutes, no data)
-  tagseg train --data.root PHOTOS          train on a tagged photo folder, PASCAL VOC, MS COCO or drawn scenes
+  tagseg train PHOTOS                      train on a tagged photo folder, PASCAL VOC, MS COCO or drawn scenes
   tagseg predict RUN PHOTOS --output OUT   label every pixel of photos: masks and overlays, no tags needed
   tagseg evaluate RUN                      score a network on images that have masks: mIoU, per-class IoU, accuracy
 
@@ -92,7 +92,7 @@ def _train(arguments: list[str]) -> None:
 
 
 def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
-    """The checkpoint to resume and the resolved configuration: preset (or resumed run) < config file < flags.
+    """The run or checkpoint to resume and the resolved configuration: preset (or resumed run) < config file < flags.
 
     Raises:
         TagsegError: unknown preset, key or value.
@@ -100,61 +100,64 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
     from jsonargparse import ActionConfigFile
 
     from tagseg.config import Config
-    from tagseg.methods.config import METHODS
+    from tagseg.methods.config import METHODS, settings_of, settings_read_by
     from tagseg.presets import PRESETS
+    from tagseg.starting_point import starting_point
 
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("--preset", "--resume", "--method"):
-        early.add_argument(name, nargs="?")
-    known, _ = early.parse_known_args(arguments)  # all three decide what the defaults are
-    defaults = _starting_point(known.resume, known.preset or "folder", known.method)
-
-    parser = _parser("train", "Train on the tags of images. Settings: preset < config file < flags.")
-    parser.add_argument("--preset", default="folder", choices=list(PRESETS), help="settings to start from")
+    start = starting_point(arguments)
+    method, sections = type(start.config.method), start.config.sections()
+    others = " or ".join(f"--method {name}" for name in METHODS if name != method.NAME)
+    parser = _parser(
+        "train",
+        "Train on the tags of images. PHOTOS is short for --data.root PHOTOS. Settings: preset < config file < flags. "
+        f"Below are those of the method {method.NAME}; for others add {others}: tagseg train --method fsr --help",
+    )
+    parser.add_argument("--preset", default=start.preset, choices=list(PRESETS), help="settings to start from")
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of settings, e.g. a run's config.yaml")
     parser.add_argument("--resume", type=str | None, help="run folder or .ckpt file to resume, with its settings")
-    parser.add_argument("--method", default=defaults.method.NAME, choices=list(METHODS), help="what is trained")
-    sections = defaults.sections()
+    parser.add_argument("--method", default=method.NAME, choices=list(METHODS), help="what is trained")
     for name, section in sections.items():
         parser.add_class_arguments(type(section), name)
     parser.set_defaults(_flat({name: dataclasses.asdict(section) for name, section in sections.items()}))
-    values = parser.parse_args(_switches(_files_first(arguments), parser))
-    if values.method != defaults.method.NAME:
-        if known.method is not None:
-            raise TagsegError(
-                f"{known.resume} was trained with the method {defaults.method.NAME!r}: resume it without --method"
-            )
-        raise TagsegError(f"the config file is of the method {values.method!r}: give --method {values.method} as well")
+    _hide(settings_of(method.NAME) - settings_read_by(method.NAME), parser)
+    values = parser.parse_args(_photos_as_flag(_switches(start.arguments, parser), parser))
     result = _instantiate(parser, values)
-    return values.resume, Config.of_sections(type(defaults.method), {name: result[name] for name in sections})
+    return values.resume, Config.of_sections(method, {name: result[name] for name in sections})
 
 
-def _files_first(arguments: list[str]) -> list[str]:
-    """Config files before the flags, which override them wherever they stand; those of 0.1.0 with the new names."""
-    from tagseg.config_file import text_with_new_names
-
+def _photos_as_flag(arguments: list[str], parser: ArgumentParser) -> list[str]:
+    """``PHOTOS`` is short for ``--data.root PHOTOS``, wherever it stands: a positional of the parser could not be."""
+    flags: list[str] = []
+    photos: list[str] = []
+    takes_value = False
+    for word in arguments:
+        if word.startswith("--") or (word.startswith("-") and not takes_value):
+            action = parser._option_string_actions.get(word)
+            takes_value = "=" not in word and getattr(action, "nargs", None) != 0
+        elif not takes_value:
+            photos.append(word)
+            continue
+        else:
+            takes_value = False
+        flags.append(word)
+    if not photos:
+        return flags
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--config", nargs="?", action="append", default=[])
-    known, flags = early.parse_known_args(arguments)
-    files = [["--config"] if name is None else ["--config", text_with_new_names(name)] for name in known.config]
-    return [*(part for file in files for part in file), *flags]
+    early.add_argument("--data.root", dest="root")
+    root = early.parse_known_args(flags)[0].root
+    for other in [*photos[1:], *([] if root is None else [root])]:
+        if Path(other) != Path(photos[0]):
+            raise TagsegError(
+                f"photos are given twice, {photos[0]!r} and {other!r}, expected one folder: leave one out"
+            )
+    return [*flags, f"--data.root={photos[0]}"]
 
 
-def _starting_point(resume: str | None, preset: str, method: str | None) -> Config:
-    from tagseg.config_file import NAME, read_config
-    from tagseg.methods.config import METHODS, with_method
-    from tagseg.presets import PRESETS
-
-    if method is not None and method not in METHODS:
-        raise TagsegError(f"--method {method!r} does not exist, expected one of: {', '.join(METHODS)}")
-
-    if resume is not None:
-        folder = Path(resume) if Path(resume).is_dir() else Path(resume).parent
-        if (folder / NAME).is_file():
-            return read_config(folder / NAME)
-    if preset not in PRESETS:
-        raise TagsegError(f"--preset {preset!r} does not exist, expected one of: {', '.join(PRESETS)}")
-    return with_method(PRESETS[preset](), method)
+def _hide(unread: Container[str], parser: ArgumentParser) -> None:
+    """Leave settings that a method does not read out of its help; config files may have them."""
+    for action in parser._actions:
+        if action.dest in unread:
+            action.help = argparse.SUPPRESS
 
 
 def _predict(arguments: list[str]) -> None:
@@ -202,8 +205,6 @@ def _demo(arguments: list[str]) -> None:
 def _parser(verb: str, description: str) -> ArgumentParser:
     from jsonargparse import ArgumentParser, set_parsing_settings
 
-    from tagseg.config_file import RENAMED
-
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
     class Parser(ArgumentParser):
@@ -216,10 +217,9 @@ def _parser(verb: str, description: str) -> ArgumentParser:
             known = [option for action in self._actions for option in action.option_strings]
             near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
             hint = f", did you mean {near[0]}?" if near else ""
-            new = next((f", it is now {RENAMED[name]}:" for name in RENAMED if name in line), "")
-            raise TagsegError(f"{line}{new or hint} tagseg {verb} --help lists the settings") from ex
+            raise TagsegError(f"{line}{hint} tagseg {verb} --help lists the settings") from ex
 
-    options = "[--preset PRESET] [--method METHOD] [--config FILE] [--resume RUN] [--SECTION.KEY VALUE ...]"
+    options = "[PHOTOS] [--preset PRESET] [--method METHOD] [--config FILE] [--resume RUN] [--SECTION.KEY VALUE ...]"
     usage = {"train": f"tagseg train {options}"}
     return Parser(prog=f"tagseg {verb}", usage=usage.get(verb), description=description, allow_abbrev=False)
 

@@ -48,8 +48,8 @@ class RunConfig(Section):
 
     output: str = "runs/train"
     """Folder of the run: checkpoints, logs, resolved configuration."""
-    steps: AtLeastOne = 20_000
-    """Optimiser steps."""
+    steps: Count = 20_000
+    """Optimiser steps; 0: by the number of photos."""
     batch: AtLeastOne = 8
     """Images a step, over all devices."""
     accumulate: AtLeastOne = 1
@@ -81,6 +81,9 @@ class RunConfig(Section):
     """Score only the first so many images while training; 0 scores all."""
     val_batch: AtLeastOne = 8
     """Images scored at a time."""
+    collapse: Literal["stop", "warn", "off"] = "stop"
+    """When outputs no longer depend on the images (docs/fine_tuning.md): warn and, if it lasts, ``stop``;
+    ``warn`` and go on; or ``off``, which does not look."""
 
     def __post_init__(self) -> None:
         """Check the fields and that a batch divides into its parts."""
@@ -103,9 +106,12 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings of different sections that do not go together."""
-        method = self.method
-        if isinstance(method, FSRConfig) and method.mask.choice != "none" and self.views.size % method.mask.block:
-            method.mask.refuse("block", method.mask.block, f"a divisor of views.size = {self.views.size}")
+        method, size = self.method, self.views.size
+        if isinstance(method, FSRConfig) and method.mask.choice != "none" and size % method.mask.block:
+            fitting = ", ".join(str(block) for block in range(8, size + 1) if size % block == 0)
+            method.mask.refuse("block", method.mask.block, f"a divisor of views.size = {size} ({fitting})")
+        if self.beyond.labels == "network" and not self.network.start:
+            self.network.refuse("start", "", "the network that makes the labels of beyond.labels network")
 
     @property
     def fsr(self) -> FSRConfig:

@@ -8,30 +8,17 @@ from typing import Any
 
 from tagseg.config import Config, replace
 from tagseg.errors import TagsegError
-from tagseg.methods.config import METHODS
+from tagseg.methods.config import METHODS, settings_of
+from tagseg.old_names import with_new_names
 
 NAME = "config.yaml"
 """What a run folder's resolved configuration is called."""
-
-RENAMED = {
-    "network.pool": "beyond.pool",
-    "network.decoder_start": "beyond.decoder_start",
-    "labels.source": "beyond.labels",
-    "labels.border_size": "beyond.boundary_size",
-    "labels.foreground_share": "beyond.foreground_share",
-    "distillation.teacher_sharpness": "beyond.teacher_sharpness",
-    "optimiser.fit_classifiers": "beyond.fit_classifiers",
-    "data.repeat_below": "beyond.repeat_below",
-}
-"""Settings of 0.1.0 and what they are called now."""
-
-_RENAMED_VALUES = {("beyond.labels", "border"): "boundary"}
 
 
 def read_config(path: Path) -> Config:
     """Read a configuration; settings that the file does not name have their defaults.
 
-    Settings of 0.1.0 are read under their new names (``RENAMED``).
+    Settings of 0.1.0 are read under their new names (``old_names.py``), and a file without a method is FSR's, as then.
 
     Raises:
         TagsegError: not such a file, or unknown sections or keys.
@@ -49,32 +36,32 @@ def read_config(path: Path) -> Config:
         raise TagsegError(f"{path}: method is {method!r}, expected one of: {', '.join(METHODS)}")
     if not all(isinstance(settings, dict) for settings in values.values()):
         raise TagsegError(f"{path}: expected sections such as data: and network:, each with settings")
-    sections = {section: _tuples(settings) for section, settings in with_new_names(values).items()}
+    renamed = with_new_names(values, settings_of(method))
+    sections = {section: _tuples(settings) for section, settings in renamed.items()}
     return replace(Config(method=METHODS[method]()), **sections)
 
 
-def with_new_names(values: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Settings by section and key, those of 0.1.0 under their new names."""
-    renamed: dict[str, dict[str, Any]] = {}
-    for section, settings in values.items():
-        renamed.setdefault(section, {})
-        for key, value in settings.items():
-            new = RENAMED.get(f"{section}.{key}", f"{section}.{key}")
-            new_section, new_key = new.split(".", 1)
-            renamed.setdefault(new_section, {})[new_key] = _RENAMED_VALUES.get((new, str(value)), value)
-    return renamed
+def settings_in(file: str) -> dict[str, Any]:
+    """What a file sets, unchecked, by section or ``method``; nothing where it cannot be read as such.
 
-
-def text_with_new_names(file: str) -> str:
-    """The text, with the new names, of a file with settings of 0.1.0; of any other file its path."""
+    Whoever reads the file to train from it reports the error.
+    """
     import yaml
 
     try:
         values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        settings = {section: value for section, value in values.items() if isinstance(value, dict)}
-        renamed = with_new_names(settings)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, AttributeError):
-        return file  # whoever reads it reports the error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return {str(key): value for key, value in values.items()} if isinstance(values, dict) else {}
+
+
+def text_with_new_names(file: str, method: str) -> str:
+    """The text, with the new names, of a file with settings of 0.1.0; of any other file its path."""
+    import yaml
+
+    values = settings_in(file)
+    settings = {section: value for section, value in values.items() if isinstance(value, dict)}
+    renamed = with_new_names(settings, settings_of(method))
     return file if renamed == settings else yaml.safe_dump(values | renamed, sort_keys=False, allow_unicode=True)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tagseg.config import Config, RunConfig, replace
 from tagseg.data.config import DataConfig, ViewConfig
+from tagseg.frozen.config import FrozenConfig
 from tagseg.fsr.config import (
     CamConfig,
     DistillationConfig,
@@ -105,10 +106,26 @@ def boundary_prior(config: Config) -> Config:
 def folder() -> Config:
     """Anyone's own photos with image-level labels: ``paper`` with pseudo-labels from the boundary prior.
 
-    Command: ``tagseg train --data.root photos``
+    Command: ``tagseg train photos --preset folder``
     The score depends on the photos. ``docs/experiments.md`` compares both in short trainings.
     """
-    return boundary_prior(paper())
+    return replace(boundary_prior(paper()), optimiser={"rate": 0.0})  # by the encoder's family; DeiT's is the same
+
+
+def frozen() -> Config:
+    """Anyone's own photos with image-level labels: a decoder on the features of a frozen encoder, in minutes.
+
+    Command: ``tagseg train photos``, by default
+    The score depends on the photos. ``docs/frozen.md`` has those of PASCAL VOC's photos of animals.
+    """
+    return Config(
+        data=DataConfig(source="folder", root="."),
+        network=NetworkConfig(
+            encoder="deit_small_patch16_224", aux_layer=-4, decoder="conv", decoder_width=256, drop_path=0.0
+        ),
+        method=FrozenConfig(),
+        run=RunConfig(output="runs/frozen", steps=0, batch=16),
+    )
 
 
 def demo() -> Config:
@@ -146,6 +163,7 @@ def demo() -> Config:
 PRESETS: dict[str, Callable[[], Config]] = {
     "voc2012": voc2012,
     "coco2014": coco2014,
+    "frozen": frozen,
     "folder": folder,
     "paper": paper,
     "demo": demo,

@@ -56,6 +56,7 @@ class NotEmpty:
 
 Share: TypeAlias = Annotated[float, Within(0, 1, expected="a number from 0 to 1")]
 InnerShare: TypeAlias = Annotated[float, Within(1e-6, 1 - 1e-6, expected="a number between 0 and 1")]
+OpenShare: TypeAlias = Annotated[float, Within(0, 1, open=True, expected="a number above 0 and at most 1")]
 Positive: TypeAlias = Annotated[float, Within(0, open=True, expected="a positive number")]
 NotNegative: TypeAlias = Annotated[float, Within(0, expected="0 or more")]
 Count: TypeAlias = Annotated[int, Within(0, expected="0 or more")]
@@ -95,6 +96,8 @@ class MethodConfig:
     """The settings of a method: a frozen dataclass whose fields are its sections. ``NAME`` chooses it."""
 
     NAME: ClassVar[str]
+    STEPWISE: ClassVar[bool] = True
+    """Whether a ``Method`` is trained step by step on views; otherwise ``training/train.py`` names what trains it."""
 
 
 @cache

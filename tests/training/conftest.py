@@ -1,16 +1,20 @@
-"""What tests of trainings share: a finished run, callbacks that act at a step, logs and weights of runs."""
+"""What tests of trainings share: a finished run, callbacks that act at a step, logs, weights, and frozen mode."""
 
 import csv
 import shutil
+from dataclasses import replace as with_fields
 
 import pytest
 import torch
 from lightning.pytorch import Callback
 
+from tagseg.config import replace
+from tagseg.frozen.config import FrozenConfig
+from tagseg.model.network import Network
 from tagseg.model.weights import read_weights
 from tagseg.training.train import train
 
-from ..conftest import tiny_config
+from ..conftest import TINY, tiny_config
 
 
 class At(Callback):
@@ -53,3 +57,20 @@ def run(tagged_folder, tmp_path_factory):
     config = tiny_config(tagged_folder, output, run={"steps": 8, "validate_every": 4})
     keep = At(6, lambda *_: shutil.copy(output / "last.ckpt", output / "kept.ckpt"))
     return config, train(config, callbacks=[keep])
+
+
+CONV = with_fields(TINY, decoder="conv", decoder_width=8, drop_path=0.0)
+
+
+def frozen_config(root, output, **changes):
+    config = replace(tiny_config(root, output), method=FrozenConfig(), network=vars(CONV), features={"size": 32})
+    return replace(config, **changes)
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """The number of photos in each batch that an encoder was given."""
+    counts: list[int] = []
+    real = Network.normalise
+    monkeypatch.setattr(Network, "normalise", lambda self, batch: counts.append(len(batch)) or real(self, batch))
+    return counts

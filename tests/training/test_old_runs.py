@@ -8,8 +8,9 @@ import yaml
 
 from tagseg.cli import main, parse_train
 from tagseg.config import replace
-from tagseg.config_file import RENAMED, read_config
+from tagseg.config_file import read_config
 from tagseg.errors import TagsegError
+from tagseg.old_names import RENAMED
 from tagseg.training.train import train
 
 from ..conftest import tiny_config

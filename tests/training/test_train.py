@@ -64,9 +64,10 @@ def test_the_teacher_follows_the_student_slowly(run):
 
 def test_a_view_that_is_no_multiple_of_the_patch_is_one_line(tagged_folder, tmp_path):
     config = tiny_config(tagged_folder, tmp_path, views={"size": 36}, mask={"block": 9})
-    with pytest.raises(TagsegError, match=r"36x36 pixels, expected multiples of the patch size \(8\)") as caught:
+    with pytest.raises(TagsegError, match=r"views.size is 36, expected a multiple of the patch size \(8\)") as caught:
         train(config)
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "last.ckpt").exists()
 
 
 def test_a_folder_that_holds_a_training_is_not_overwritten(run):

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 
-
 @torch.no_grad()
 def scale_last_layer(decoder: nn.Sequential, factor: float) -> None:
     """Multiply the weights of the decoder's last layer in place."""

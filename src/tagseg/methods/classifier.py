@@ -11,10 +11,11 @@ from tagseg.beyond.linear_probe import fit_classifiers
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 from tagseg.data.dataset import TaggedImages
-from tagseg.fsr.losses import StepLosses, classification_loss
+from tagseg.fsr.losses import Outputs, StepLosses, classification_loss
 from tagseg.methods.config import ClassifierConfig
 from tagseg.methods.method import Method
 from tagseg.model.network import Network
+from tagseg.model.start import start_from
 
 
 class Classifier(Method):
@@ -36,8 +37,10 @@ class Classifier(Method):
     def before_first_step(
         self, images: TaggedImages, folder: Path, device: torch.device, resumed: bool, keep: bool
     ) -> TaggedImages:
-        """Fit the classifiers to the pretrained features, where the configuration asks for it."""
-        if self.config.beyond.fit_classifiers and not resumed:
+        """The weights to start from, or classifiers fitted to the pretrained features, as configured."""
+        if self.config.network.start and not resumed:
+            start_from(self.network, self.config.network.start)
+        elif self.config.beyond.fit_classifiers and not resumed:
             fit_classifiers(self.network, images, self.config.views.size, self.config.run, device)
         return images
 
@@ -46,5 +49,6 @@ class Classifier(Method):
         batch = batch.augmented()
         images = self.network.normalise(batch.view1)
         features = self.ops.encode_student(self.network, images, None, batch.drop_path_seeds[:, 0].tolist())
-        terms = {"classification": classification_loss(*self.network.classify(features), batch.tags)}
-        return StepLosses.of(terms, {"classification": 1.0}, {})
+        logits, aux_logits = self.network.classify(features)
+        terms = {"classification": classification_loss(logits, aux_logits, batch.tags)}
+        return StepLosses.of(terms, {"classification": 1.0}, {}, Outputs(logits, features.patches))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tagseg.config import Config
+from tagseg.frozen.config import FrozenConfig
 from tagseg.fsr.config import CamConfig, FSRConfig, OptimiserConfig
 from tagseg.settings import MethodConfig
 
@@ -21,8 +22,27 @@ class ClassifierConfig(MethodConfig):
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
 
-METHODS: dict[str, type[MethodConfig]] = {method.NAME: method for method in (FSRConfig, ClassifierConfig)}
+METHODS: dict[str, type[MethodConfig]] = {method.NAME: method for method in (FSRConfig, ClassifierConfig, FrozenConfig)}
 """To add a method, register its settings here and the method itself in ``methods/build.py``."""
+
+
+_VIEWS_ALONE = ("views", "beyond", "speed")
+"""Sections that only methods read which train step by step on views; but ``beyond.pool`` is the network's."""
+
+
+def settings_of(name: str) -> frozenset[str]:
+    """The settings of a method's configuration: ``mask.ratio`` and the like, and their sections."""
+    sections = Config(method=METHODS[name]()).sections()
+    keys = {f"{section}.{item.name}" for section, value in sections.items() for item in dataclasses.fields(value)}
+    return frozenset(keys | sections.keys())
+
+
+def settings_read_by(name: str) -> frozenset[str]:
+    """Those of ``settings_of`` that a training by the method reads."""
+    settings = settings_of(name)
+    if METHODS[name].STEPWISE:
+        return settings
+    return frozenset(key for key in settings if key.split(".")[0] not in _VIEWS_ALONE) | {"beyond", "beyond.pool"}
 
 
 def with_method(config: Config, name: str | None) -> Config:
@@ -31,5 +51,6 @@ def with_method(config: Config, name: str | None) -> Config:
         return config
     wanted = METHODS[name]
     former = {item.name: getattr(config.method, item.name) for item in dataclasses.fields(config.method)}
-    kept = {item.name: former[item.name] for item in dataclasses.fields(wanted) if item.name in former}
-    return dataclasses.replace(config, method=wanted(**kept))
+    new = wanted()
+    kept = {name: value for name, value in former.items() if type(getattr(new, name, None)) is type(value)}
+    return dataclasses.replace(config, method=dataclasses.replace(new, **kept))

@@ -8,7 +8,8 @@ import torch
 
 from tagseg.beyond.decoder_start import scale_last_layer
 from tagseg.beyond.linear_probe import fit_classifiers
-from tagseg.beyond.offline_labels import ground_truth_labels, offline_labels
+from tagseg.beyond.network_labels import network_labels
+from tagseg.beyond.offline_labels import ground_truth_labels, missing_labels, offline_labels
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 from tagseg.data.dataset import TaggedImages
@@ -18,6 +19,7 @@ from tagseg.fsr.schedules import teacher_momentum
 from tagseg.fsr.step import State, training_step
 from tagseg.methods.method import Method
 from tagseg.model.network import Network
+from tagseg.model.start import start_from
 from tagseg.model.teacher import make_teacher, update_teacher
 from tagseg.pairwise.bilateral import choose
 from tagseg.pairwise.exact import check_size
@@ -54,13 +56,19 @@ class FSR(Method):
     def before_first_step(
         self, images: TaggedImages, folder: Path, device: torch.device, resumed: bool, keep: bool
     ) -> TaggedImages:
-        """Labels that are made before the first step and fitted classifiers, where the configuration asks for them."""
-        beyond, run = self.config.beyond, self.config.run
+        """As configured: weights to start from, labels that are made before the first step, fitted classifiers."""
+        beyond, run, start, place = self.config.beyond, self.config.run, self.config.network.start, folder / "labels"
+        makes_labels = beyond.labels in ("boundary", "network") and missing_labels(images, place, keep)
+        if start and (makes_labels or not resumed):
+            start_from(self.student, start)
+            self.teacher = make_teacher(self.student)
         if beyond.labels == "masks":
             images = ground_truth_labels(images)
         elif beyond.labels == "boundary":
-            images = offline_labels(self.student, images, beyond, run, folder / "labels", device, keep)
-        if beyond.fit_classifiers and not resumed:
+            images = offline_labels(self.student, images, beyond, run, place, device, keep)
+        elif beyond.labels == "network":
+            images = network_labels(self.student, images, self.config.views.size, run, place, device, keep)
+        if beyond.fit_classifiers and not start and not resumed:
             fit_classifiers(self.student, images, self.config.views.size, run, device)
             self.teacher = make_teacher(self.student)
         return images

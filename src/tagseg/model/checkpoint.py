@@ -33,10 +33,11 @@ def save_network(network: Network, path: Path | str, about: dict[str, object] | 
         TagsegError: the file cannot be written, e.g. the disk is full.
     """
     path = Path(path)
-    config = dataclasses.replace(network.config, weights="none")  # the file itself has the weights
+    config = dataclasses.asdict(network.config) | {"weights": "none"}  # the file itself has the weights
+    del config["start"]
     metadata = {
         "format": FORMAT,
-        "network": json.dumps(dataclasses.asdict(config) | {"pool": network.pool}),
+        "network": json.dumps(config | {"pool": network.pool}),
         "classes": json.dumps(network.classes),
         "about": json.dumps(about or {}),
     }

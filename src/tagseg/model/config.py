@@ -15,10 +15,13 @@ class NetworkConfig(Section):
     SECTION: ClassVar[str] = "network"
 
     encoder: str = "vit_base_patch16_224.augreg_in21k_ft_in1k"
-    """Name of a plain ViT in timm."""
+    """Name of a ViT in timm; docs/encoders.md recommends some."""
     weights: str = "hub"
     """Pretrained weights of the encoder: ``hub`` (timm downloads them), ``none`` (random), or the path of a
     ``.safetensors`` or ``.pth`` file with timm's names."""
+    start: str = ""
+    """A run folder or ``.safetensors`` file of tagseg whose weights the whole network starts from, in place of
+    ``weights``; its classes and network settings must be the same."""
     encoder_options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments for ``timm.create_model``, e.g. ``{"depth": 4, "embed_dim": 48}``."""
     drop_path: Share = 0.1
@@ -29,10 +32,13 @@ class NetworkConfig(Section):
     """How patch tokens become the global token: the paper's multi-token cross-attention, average or max pooling."""
     aggregation_depth: int = 2
     """Number of cross-attention blocks."""
+    decoder: Literal["largefov", "conv"] = "largefov"
+    """``largefov``: the paper's, on the final map; ``conv``: one 3×3 convolution on final and auxiliary map, which the
+    method ``frozen`` uses."""
     decoder_width: int = 512
-    """Channels of the LargeFOV decoder."""
+    """Channels of the decoder."""
     decoder_dilation: int = 5
-    """Dilation of its two 3×3 convolutions."""
+    """Dilation of LargeFOV's two 3×3 convolutions."""
     projector_width: int = 2048
     """Hidden width of the projector."""
     projector_bottleneck: int = 256
@@ -40,6 +46,7 @@ class NetworkConfig(Section):
     prototypes: AtLeastTwo = 4096
     """P, number of outputs of the projector."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Per channel, subtracted from an image in [0, 1]; ImageNet's, as in the paper, for every encoder."""
+    """Per channel, subtracted from an image in [0, 1]; ImageNet's, as in the paper, for every encoder. Where the
+    weights were trained with others, a warning names them."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Per channel, divides it."""

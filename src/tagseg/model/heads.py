@@ -1,4 +1,4 @@
-"""Heads (section 1 of docs/method.md): cross-attention, LargeFOV decoder, projector, pooling."""
+"""Heads (section 1 of docs/method.md): cross-attention, decoders, projector, pooling."""
 
 from __future__ import annotations
 
@@ -65,6 +65,48 @@ class LargeFOV(nn.Sequential):
         for layer in self:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+
+class Standardise(nn.Module):
+    """Subtracts a mean from each channel and divides by a deviation, both fixed. (B, D, h, w) → (B, D, h, w).
+
+    Args:
+        width: D.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width, 1, 1))
+        self.register_buffer("deviation", torch.ones(width, 1, 1))
+
+    def forward(self, x: Float[Tensor, "B D h w"]) -> Float[Tensor, "B D h w"]:
+        """Standardised channels."""
+        return (x - self.mean) / self.deviation
+
+
+class ConvDecoder(nn.Sequential):
+    """Decoder for features that are not trained: standardise, one 3×3 convolution with ReLU, then 1×1 to C classes.
+
+    (B, D, h, w) → (B, C, h, w). Not in the paper.
+
+    Args:
+        width: D.
+        classes: C.
+        hidden: channels between.
+        dropout: share of the hidden channels that are dropped in training.
+    """
+
+    def __init__(self, width: int, classes: int, hidden: int, dropout: float = 0.1) -> None:
+        super().__init__(
+            Standardise(width),
+            nn.Conv2d(width, hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(hidden, classes, 1),
+        )
 
 
 class Prototypes(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder, Features
-from tagseg.model.heads import LargeFOV, Projector, pooled
+from tagseg.model.heads import ConvDecoder, LargeFOV, Projector, pooled
 from tagseg.model.pretrained import create_vit
 from tagseg.model.vit_parts import parts_of
 
@@ -56,11 +57,17 @@ class Network(nn.Module):
         self.config = config
         self.classes = tuple(classes)
         self.pool = pool
-        self.encoder = Encoder(parts_of(create_vit(config), config.encoder), config)
+        # Weights of a start (``model/start.py``) replace pretrained ones, which then need not be had.
+        initial = dataclasses.replace(config, weights="none") if config.start else config
+        self.encoder = Encoder(parts_of(create_vit(initial), config.encoder), config)
         width, foreground = self.encoder.width, len(classes)
         self.classifier = nn.Conv2d(width, foreground, 1, bias=False)
         self.aux_classifier = nn.Conv2d(width, foreground, 1, bias=False)
-        self.decoder = LargeFOV(width, foreground + 1, config.decoder_width, config.decoder_dilation)
+        self.decoder: nn.Sequential
+        if config.decoder == "conv":
+            self.decoder = ConvDecoder(2 * width, foreground + 1, config.decoder_width)
+        else:
+            self.decoder = LargeFOV(width, foreground + 1, config.decoder_width, config.decoder_dilation)
         self.projector = Projector(width, config.projector_width, config.projector_bottleneck, config.prototypes)
 
     @property
@@ -73,7 +80,7 @@ class Network(nn.Module):
         features = self.encoder(images, mask)
         cam, aux_cam = self.cams_of(features)
         logits, aux_logits = self.classify(features)
-        return NetworkOutput(logits, aux_logits, self.decoder(features.patches), cam, aux_cam, features)
+        return NetworkOutput(logits, aux_logits, self.segment(features), cam, aux_cam, features)
 
     def classify(self, features: Features) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
         """Tag logits of the final and of the auxiliary map: global **max** pooling, then the 1×1 classifier."""
@@ -92,7 +99,15 @@ class Network(nn.Module):
 
     def segment_logits(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
         """Only the decoder's logits: what prediction needs."""
+        if self.config.decoder == "conv":
+            return self.segment(self.encoder(images))
         return self.decoder(self.encoder.patch_map(images))
+
+    def segment(self, features: Features) -> Float[Tensor, "B C h w"]:
+        """The decoder's logits of features."""
+        if self.config.decoder == "conv":
+            return self.decoder(torch.cat([features.patches, features.auxiliary], dim=1))
+        return self.decoder(features.patches)
 
     def project(self, tokens: Float[Tensor, "*n D"]) -> Float[Tensor, "*n P"]:
         """Projection of global or patch tokens."""

@@ -13,6 +13,9 @@ from tagseg.config_file import save_config
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
 from tagseg.errors import NothingToScore, TagsegError, list_some
+from tagseg.frozen.config import FrozenConfig
+from tagseg.training.lengths import with_length
+from tagseg.training.run_folder import checkpoint_of, finished_network, refuse_to_overwrite
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -42,7 +45,8 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
 
     Args:
         config: the resolved configuration, e.g. of ``tagseg.presets``.
-        resume: a run folder or a ``.ckpt`` file to go on from.
+        resume: a run folder or a ``.ckpt`` file to go on from. A run of the method ``frozen`` that is finished is left
+            as it is.
         callbacks: Lightning callbacks of your own.
 
     Returns:
@@ -52,26 +56,46 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
         TagsegError: bad data or settings, a loss that is not finite, a full disk.
         KeyboardInterrupt: stopped by the user; ``last.ckpt`` holds the state.
     """
-    checkpoint = _checkpoint_of(resume)
     folder = Path(config.run.output)
-    if checkpoint is None and (folder / "last.ckpt").exists():
-        raise TagsegError(
-            f"{folder} already holds a training: resume it with --resume {folder}, or choose another --run.output"
-        )
-    training = sources.load(config.data, config.data.train_split, masks=config.beyond.labels == "masks")
-    if config.beyond.labels == "masks":
-        _check_masks(training)
+    stepwise = config.method.STEPWISE
+    checkpoint = checkpoint_of(resume) if stepwise and resume is not None else None
+    if not stepwise and resume is not None and (finished := finished_network(resume)) is not None:
+        return _finished_result(finished)
+    refuse_to_overwrite(folder, stepwise, resume)
+    supervised = _is_supervised(config)
+    training = sources.load(config.data, config.data.train_split, masks=supervised)
+    if supervised:
+        _check_masks(training, *(("beyond.labels", "cam") if stepwise else ("labels.source", "spectral")))
+    config = with_length(config, len(training))
     scored = _scored_images(config, training)
     _log_what_is_trained(config, training, scored)
     save_config(config, folder)
 
     # Importing these takes seconds; errors in the data are reported before.
     from tagseg.model.checkpoint import find_network
+
+    if not stepwise:
+        from tagseg.training.frozen import fit_frozen
+
+        scores = fit_frozen(config, training, scored)
+        return TrainResult(folder, find_network(folder), config.run.steps, scores)
     from tagseg.training.trainer import fit
 
     trainer = fit(config, training, scored, checkpoint, callbacks)
     scores = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
     return TrainResult(folder, find_network(folder), trainer.global_step, scores)
+
+
+def _finished_result(network: Path) -> TrainResult:
+    """The result of a training that was finished before."""
+    from tagseg.model.checkpoint import read_about
+
+    about = read_about(network)
+    logger.info(
+        "%s: this training is finished and stays as it is: to train with other settings choose another --run.output",
+        network.parent,
+    )
+    return TrainResult(network.parent, network, about.get("step", 0), about.get("scores", {}))
 
 
 def _scored_images(config: Config, training: TaggedImages) -> TaggedImages | None:
@@ -94,12 +118,18 @@ def _scored_images(config: Config, training: TaggedImages) -> TaggedImages | Non
     return scored
 
 
-def _check_masks(training: TaggedImages) -> None:
+def _is_supervised(config: Config) -> bool:
+    """Whether labels are ground-truth masks: the upper bound."""
+    method = config.method
+    return method.labels.source == "masks" if isinstance(method, FrozenConfig) else config.beyond.labels == "masks"
+
+
+def _check_masks(training: TaggedImages, setting: str, by_tags: str) -> None:
     without = [sample.name for sample in training.samples if sample.mask is None]
     if without:
         raise TagsegError(
-            f"beyond.labels is masks, but {len(without)} of {len(training)} images of {training.source} have none "
-            f"({list_some(without)}): add their masks, or train on tags with --beyond.labels cam"
+            f"{setting} is masks, but {len(without)} of {len(training)} images of {training.source} have none "
+            f"({list_some(without)}): add their masks, or train on tags with --{setting} {by_tags}"
         )
 
 
@@ -110,17 +140,7 @@ def _log_what_is_trained(config: Config, training: TaggedImages, scored: TaggedI
     background = f", {empty} without tags (all background)" if empty else ""
     logger.info(
         "training on the %s of %d images (%s; tags from %s)%s, %d classes, %s",
-        "GROUND-TRUTH MASKS and tags (full supervision, an upper bound)" if config.beyond.labels == "masks" else "tags",
+        "GROUND-TRUTH MASKS and tags (full supervision, an upper bound)" if _is_supervised(config) else "tags",
         len(training), training.source, training.tags_from, background, len(training.classes),
         f"scoring {len(scored)} images ({scored.source})" if scored else "scoring nothing",
     )  # fmt: skip
-
-
-def _checkpoint_of(resume: Path | str | None) -> Path | None:
-    if resume is None:
-        return None
-    path = Path(resume)
-    path = path / "last.ckpt" if path.is_dir() else path
-    if not path.is_file():
-        raise TagsegError(f"{path}: no checkpoint to resume from, expected a run folder with last.ckpt or a .ckpt file")
-    return path

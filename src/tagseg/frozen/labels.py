@@ -1,0 +1,149 @@
+"""Labels of the training photos for the decoder, on twice the patch grid: of features and tags, proposals or masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from tagseg.beyond.proposal_votes import covers_image, label_from_proposals
+from tagseg.data.dataset import TaggedImages
+from tagseg.data.proposals import Proposals, find_proposals
+from tagseg.errors import TagsegError
+from tagseg.frozen.config import FrozenLabelConfig
+from tagseg.frozen.features import FrozenFeatures, progress
+from tagseg.frozen.foreground import Foreground, fit_foreground
+
+FINER = 2
+"""Labels to a patch, along each side."""
+MOST_PHOTOS = 1_500
+"""Of a larger collection, the foreground is fitted to this many photos, sampled evenly; all photos get labels."""
+
+
+def training_labels(
+    features: FrozenFeatures,
+    images: TaggedImages,
+    config: FrozenLabelConfig,
+    proposals: Mapping[str, Proposals] | None = None,
+) -> UInt8[Tensor, "n H W"]:
+    """Labels 0 to K, or 255, of the photos whose features are given.
+
+    Args:
+        features: of the photos, in their order.
+        images: the photos; masks are read for ``source: masks`` alone.
+        config: where labels come from.
+        proposals: for ``source: folder``, by the photos' names; looked for if not given.
+
+    Raises:
+        TagsegError: a photo without mask, or proposals that cannot be read.
+    """
+    size = (FINER * features.grid[0], FINER * features.grid[1])
+    if config.source == "masks":
+        return mask_labels(images, size)
+    with progress(4, "foreground", "step") as bar:
+
+        def note(step: str) -> None:
+            bar.set_postfix_str(step)
+            bar.update()
+
+        foreground = fit_to_some(features, config.foreground_share, note)
+    labels = foreground_labels(features, foreground, size)
+    if config.source == "spectral":
+        return labels
+    found = given_proposals(images, config) if proposals is None else proposals
+    return proposal_labels(features, images, foreground, labels, found)
+
+
+def given_proposals(images: TaggedImages, config: FrozenLabelConfig) -> dict[str, Proposals]:
+    """The proposals in ``labels.folder`` by the photos' names; none where labels come from elsewhere.
+
+    Raises:
+        TagsegError: there are none for any photo.
+    """
+    return find_proposals(Path(config.folder), images, config.kind) if config.source == "folder" else {}
+
+
+def fit_to_some(features: FrozenFeatures, share: float, note: Callable[[str], None] = lambda step: None) -> Foreground:
+    """The foreground fitted to at most ``MOST_PHOTOS`` photos."""
+    count = min(len(features), MOST_PHOTOS)
+    some = torch.linspace(0, len(features) - 1, count).round().long().tolist()
+    maps = torch.cat([features.read(some[first : first + 64]) for first in range(0, count, 64)])
+    final, auxiliary = maps[:, : features.width], maps[:, features.width :]
+    return fit_foreground(final, auxiliary, features.tags[some], share, note)
+
+
+def foreground_planes(features: FrozenFeatures, foreground: Foreground, indices: range) -> Float[Tensor, "B C h w"]:
+    """Scores of some photos, whose argmax is the label; finite."""
+    maps = features.read(indices)
+    final, auxiliary = maps[:, : features.width], maps[:, features.width :]
+    planes = foreground.planes(final, auxiliary, features.tags[indices.start : indices.stop])
+    return planes.clamp(min=-1e4)
+
+
+def foreground_labels(
+    features: FrozenFeatures, foreground: Foreground, size: tuple[int, int]
+) -> UInt8[Tensor, "n H W"]:
+    """The labels of all photos at a size."""
+    labels = []
+    with progress(len(features), "labels") as bar:
+        for first in range(0, len(features), 64):
+            indices = range(first, min(first + 64, len(features)))
+            labels.append(label_of_planes(foreground_planes(features, foreground, indices), size))
+            bar.update(len(indices))
+    return torch.cat(labels)
+
+
+def label_of_planes(planes: Float[Tensor, "B C h w"], size: tuple[int, int]) -> UInt8[Tensor, "B H W"]:
+    """The argmax of scores, interpolated to a size."""
+    full = F.interpolate(planes, size, mode="bilinear", align_corners=False)
+    return full.argmax(dim=1).to(torch.uint8)
+
+
+def proposal_labels(
+    features: FrozenFeatures,
+    images: TaggedImages,
+    foreground: Foreground,
+    labels: UInt8[Tensor, "n H W"],
+    found: Mapping[str, Proposals],
+) -> UInt8[Tensor, "n H W"]:
+    """The labels, replaced where a photo has proposals: each takes the tag that the scores vote for."""
+    size, labels = (labels.shape[1], labels.shape[2]), labels.clone()
+    with progress(len(found), "proposals") as bar:
+        for index, sample in enumerate(images.samples):
+            if sample.name not in found:
+                continue
+            segments = found[sample.name]()
+            planes = foreground_planes(features, foreground, range(index, index + 1))[0]
+            decide = not covers_image(segments)
+            score = planes[1:].amax(dim=0)
+            label = label_from_proposals(
+                segments, planes[1:], features.tags[index], decides_foreground=decide, foreground=score
+            )
+            if label is not None:
+                labels[index] = nearest(label, size)
+            bar.update()
+    return labels
+
+
+def mask_labels(images: TaggedImages, size: tuple[int, int]) -> UInt8[Tensor, "n H W"]:
+    """Ground-truth masks at a size: full supervision, as an upper bound."""
+    labels = torch.zeros((len(images), *size), dtype=torch.uint8)
+    for index, sample in enumerate(images.samples):
+        if sample.mask is None:
+            raise TagsegError(
+                f"labels.source is masks, but {sample.name} of {images.source} has none: add its mask, or train on "
+                "tags with --labels.source spectral"
+            )
+        labels[index] = nearest(sample.mask(), size)
+    return labels
+
+
+def nearest(label: UInt8[np.ndarray, "_H _W"], size: tuple[int, int]) -> UInt8[Tensor, "H W"]:
+    """A label map at another size, each pixel from the nearest."""
+    full = torch.from_numpy(np.array(label))[None, None].float()
+    return F.interpolate(full, size, mode="nearest-exact")[0, 0].to(torch.uint8)

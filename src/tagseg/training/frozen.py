@@ -1,0 +1,128 @@
+"""The method ``frozen``: features → labels → decoder → an ordinary network, each stage with progress."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from tagseg.beyond.linear_probe import logistic_regression
+from tagseg.config import Config, RunConfig
+from tagseg.data.dataset import TaggedImages
+from tagseg.data.loaders import score_loader
+from tagseg.errors import TagsegError
+from tagseg.frozen.config import FrozenConfig
+from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
+from tagseg.frozen.expected_time import expected_seconds
+from tagseg.frozen.features import FrozenFeatures, frozen_features, progress, side_of
+from tagseg.frozen.labels import given_proposals, training_labels
+from tagseg.metrics.segmentation import SegmentationScore
+from tagseg.metrics.tags import tag_f1
+from tagseg.model.checkpoint import save_network
+from tagseg.model.heads import pooled
+from tagseg.model.network import Network, evaluating
+from tagseg.model.start import start_from
+
+logger = logging.getLogger("tagseg")
+
+FINISHED = "last.safetensors"
+"""The network of a finished training."""
+
+
+def fit_frozen(config: Config, training: TaggedImages, scored: TaggedImages | None) -> dict[str, float]:
+    """Train a decoder on frozen features and save the network; returns its scores, empty where nothing is scored.
+
+    A start after an interruption finds the features again; the other stages take a minute or two and are repeated.
+
+    Args:
+        config: of the method ``frozen``, ``run.steps`` resolved.
+        training: the training images.
+        scored: validation images with masks.
+
+    Raises:
+        TagsegError: a decoder that is not for frozen features, a photo, mask or proposal that cannot be read, no space
+            on the disk, a loss that is not finite.
+        KeyboardInterrupt: stopped by the user; features that were computed are kept.
+    """
+    settings, run, folder = config.method, config.run, Path(config.run.output)
+    assert isinstance(settings, FrozenConfig)  # ``train`` chose this function by it
+    if config.network.decoder != "conv":
+        config.network.refuse("decoder", config.network.decoder, "conv with the method frozen")
+    device = frozen_device(run.accelerator)
+    proposals = given_proposals(training, settings.labels)  # errors in them are reported before the long part
+    torch.manual_seed(run.seed)
+    network = Network(config.network, training.classes, config.beyond.pool)
+    if config.network.start:
+        start_from(network, config.network.start)
+    announce_time(network, settings, run, len(training), device)
+    place = Path(settings.features.folder) if settings.features.folder else folder.absolute().parent / "features"
+    features = frozen_features(network, training, settings.features.size, place, run, device)
+    labels = training_labels(features, training, settings.labels, proposals)
+    fit_tag_classifiers(network, features)
+    standardise(network.decoder, features)
+    length = DecoderRun(run.steps, run.batch, run.seed)
+    train_decoder(network.decoder, features, labels, settings.decoder, length, device)
+    scores = score(network, scored, settings.features.size, config, device) if scored else {}
+    save_network(network.cpu(), folder / FINISHED, {"step": run.steps, "scores": scores, "network": "frozen"})
+    return scores
+
+
+def announce_time(network: Network, settings: FrozenConfig, run: RunConfig, photos: int, device: torch.device) -> None:
+    """Log the expected time of a training, all features computed anew."""
+    side = side_of(settings.features.size, network.patch_size)
+    features, decoder = expected_seconds(network, side, photos, run.steps, run.batch, device)
+    logger.info(
+        "expected on %s: %s for the features (none where they are at hand), %s for %d steps of the decoder",
+        device, _duration(features), _duration(decoder), run.steps,
+    )  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+
+
+def frozen_device(accelerator: str) -> torch.device:
+    """``auto``: a GPU if there is one; ``gpu`` and ``cuda`` insist on it."""
+    if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise TagsegError(f"run.accelerator is {accelerator!r}, but there is no GPU: choose cpu or auto")
+    return torch.device("cuda")
+
+
+@torch.no_grad()
+def fit_tag_classifiers(network: Network, features: FrozenFeatures) -> None:
+    """Fit both classifiers, whose CAMs can then be scored, to the tags: logistic regression on pooled features."""
+    final, auxiliary = [], []
+    for maps in features.batches():
+        final.append(pooled(maps[:, : features.width].float(), network.pool))
+        auxiliary.append(pooled(maps[:, features.width :].float(), network.pool))
+    for classifier, values in ((network.classifier, final), (network.aux_classifier, auxiliary)):
+        with torch.enable_grad():
+            weights = logistic_regression(torch.cat(values), features.tags)
+        classifier.weight.copy_(weights[:, :, None, None])
+
+
+@torch.no_grad()
+def score(network: Network, scored: TaggedImages, size: int, config: Config, device: torch.device) -> dict[str, float]:
+    """mIoU of the segmentation and F1 of the tags, 0 to 1, of images resized as for training; logged."""
+    side, limit = side_of(size, network.patch_size), config.run.val_limit
+    confusion, f1 = SegmentationScore(len(scored.classes) + 1), []
+    loader = score_loader(scored, side, config.run.val_batch, config.run.workers, limit)
+    count = min(len(scored), limit or len(scored))
+    with evaluating(network.to(device)), progress(count, "scoring") as bar:
+        for batch in loader:
+            output = network(network.normalise(batch.images.to(device)))
+            f1.append(tag_f1(output.logits.cpu(), batch.tags))
+            for logits, mask in zip(output.segmentation.cpu(), batch.masks, strict=True):
+                full = F.interpolate(logits[None].float(), mask.shape, mode="bilinear", align_corners=False)
+                confusion.update(full.argmax(dim=1)[0], mask)
+            bar.update(len(batch.masks))
+    result = confusion.compute()
+    scores = {"val/frozen/segmentation": result.mean_iou, "val/frozen/segmentation_accuracy": result.pixel_accuracy,
+              "val/frozen/tag_f1": float(torch.cat(f1).mean())}  # fmt: skip
+    logger.info("%d images scored: segmentation %.1f %% mIoU, tag F1 %.1f %%", count,
+                100 * result.mean_iou, 100 * scores["val/frozen/tag_f1"])  # fmt: skip
+    return scores
