@@ -5,8 +5,8 @@
 Trains on photos of voc12_animals' ``train`` (evenly sampled, tags alone), writes the masks of the same photos at one
 scale, and scores the network on ``val`` at native size by ``evaluate``'s protocol; only training and prediction are
 timed. ``--masks`` also trains on ground-truth masks, the upper bound. ``--quick``: 200 photos, and a quarter of ``val``
-at one scale. Development data needed. Prints a table and, last, one line of JSON: ``seconds`` (from a photo collection to
-its masks) and ``mean_iou`` (%), means over the seeds.
+at one scale. Development data needed. Prints a table and, last, one line of JSON: ``seconds`` (from photos to
+masks) and ``mean_iou`` (%), means over the seeds.
 """
 
 from __future__ import annotations
