@@ -20,13 +20,12 @@ import time
 from pathlib import Path
 
 import tagseg
-from shared import SHARED, WEIGHTS, arguments_of, machine, print_json, require, table
+from shared import ANIMALS, WEIGHTS, arguments_of, machine, print_json, require, table
 from tagseg.config import Config, replace
 from tagseg.data import sources
 from tagseg.inference.evaluate import evaluate
 from tagseg.inference.predict import predict
 
-ANIMALS = SHARED / "data" / "voc12_animals"
 QUICK_PHOTOS = 200
 
 

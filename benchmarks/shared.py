@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 """Folder of the development data."""
 PHOTOS = SHARED / "data" / "voc20mix"
+ANIMALS = SHARED / "data" / "voc12_animals"
 WEIGHTS = SHARED / "weights" / "deit_tiny_patch16_224.safetensors"
 GOLDEN = ROOT / "tests" / "golden"
 """Values of the published implementation."""

@@ -61,7 +61,7 @@ WRONG = [
     (BeyondConfig, "decoder_start", -0.1),
     (BeyondConfig, "teacher_sharpness", -1.0),
     (BeyondConfig, "repeat_below", 2.0),
-    (RunConfig, "steps", 0),
+    (RunConfig, "steps", -1),
     (RunConfig, "batch", 0),
     (RunConfig, "val_limit", -1),
     (RunConfig, "validate_every", 1.5),

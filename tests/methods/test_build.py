@@ -14,6 +14,9 @@ from tagseg.training.module import TrainingModule
 from ..conftest import CLASSES, tiny_config
 from ..steps import LATE, MIXED, batch_of
 
+STEPWISE = [name for name, settings in METHODS.items() if settings.STEPWISE]
+"""The methods that are trained step by step; ``frozen`` is not (``tests/training/test_frozen.py``)."""
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
@@ -21,12 +24,12 @@ def config(tmp_path_factory):
 
 
 def test_settings_and_methods_are_registered_under_the_same_names():
-    assert BUILDERS.keys() == METHODS.keys()
+    assert BUILDERS.keys() == set(STEPWISE)
     assert {name: settings.NAME for name, settings in METHODS.items()} == {name: name for name in METHODS}
     assert (BUILDERS["fsr"], BUILDERS["classifier"]) == (FSR, Classifier)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", STEPWISE)
 @pytest.mark.parametrize("form", ["fast", "plain"])
 def test_every_method_builds_and_takes_a_step(config, name, form):
     config = replace(with_method(config, name), speed={"step": form})
@@ -50,7 +53,7 @@ def test_every_method_builds_and_takes_a_step(config, name, form):
     assert {name.partition(".")[0] for name in TrainingModule(method).state_dict()} <= {"method", "validation"}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", STEPWISE)
 def test_the_same_seed_builds_the_same_networks(config, name):
     config, states = with_method(config, name), []
     for _ in range(2):

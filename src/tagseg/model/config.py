@@ -19,11 +19,11 @@ class NetworkConfig(Section):
     weights: str = "hub"
     """Pretrained weights of the encoder: ``hub`` (timm downloads them), ``none`` (random), or the path of a
     ``.safetensors`` or ``.pth`` file with timm's names."""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments for ``timm.create_model``, e.g. ``{"depth": 4, "embed_dim": 48}``."""
     start: str = ""
     """A run folder or ``.safetensors`` file of tagseg whose weights the whole network starts from, in place of
     ``weights``; its classes and network settings must be the same."""
-    encoder_options: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments for ``timm.create_model``, e.g. ``{"depth": 4, "embed_dim": 48}``."""
     drop_path: Share = 0.1
     """Drop path rate of the last block; it grows linearly with depth."""
     aux_layer: FromTheEnd = -3
