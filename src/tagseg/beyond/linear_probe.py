@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import whole_loader
 from tagseg.model.heads import pooled
 from tagseg.model.network import Network, evaluating
+from tagseg.progress import with_progress
 
 MOST_IMAGES = 5_000
 """A larger collection is sampled evenly: 192 to 768 weights a class need no more."""
@@ -73,7 +73,7 @@ def pooled_features(
     final, auxiliary, tags = [], [], []
     loader = whole_loader(images, size, loading.val_batch, loading.workers)
     with evaluating(network):
-        for batch, batch_tags in tqdm(loader, desc="features", unit="batch", delay=2, disable=None):
+        for batch, batch_tags in with_progress(loader, "features", "batch"):
             features = network.encoder(network.normalise(batch.to(device)))
             final.append(pooled(features.patches, network.pool))
             auxiliary.append(pooled(features.auxiliary, network.pool))

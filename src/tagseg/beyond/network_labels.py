@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from tagseg.beyond.linear_probe import Loading
 from tagseg.beyond.offline_labels import label_file, missing_labels, with_label_files
@@ -23,6 +22,7 @@ from tagseg.data.images import image_size
 from tagseg.data.loaders import whole_loader
 from tagseg.data.masks import save_mask
 from tagseg.model.network import Network, evaluating
+from tagseg.progress import with_progress
 
 logger = logging.getLogger("tagseg")
 
@@ -54,7 +54,7 @@ def network_labels(
         loader = whole_loader(replace(images, samples=tuple(missing)), size, loading.val_batch, loading.workers)
         remaining = iter(missing)
         with evaluating(network.to(device)), torch.no_grad():
-            for batch, batch_tags in tqdm(loader, desc="labels", unit="batch", delay=2, disable=None):
+            for batch, batch_tags in with_progress(loader, "labels", "batch"):
                 scores = network.segment_logits(network.normalise(batch.to(device))).float()
                 for score, tags in zip(scores, batch_tags, strict=True):
                     sample = next(remaining)

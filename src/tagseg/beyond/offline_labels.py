@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from tagseg.beyond.boundary_prior import BoundaryPrior, fit_boundary_prior, pseudo_label
 from tagseg.beyond.config import BeyondConfig
@@ -24,6 +23,7 @@ from tagseg.data.images import image_size
 from tagseg.data.loaders import whole_loader
 from tagseg.data.masks import PngMask, save_mask
 from tagseg.model.network import Network, evaluating
+from tagseg.progress import with_progress
 
 MOST_IMAGES = 1_000
 """Of a larger collection, the prior is fitted to this many images, sampled evenly; all images get labels."""
@@ -103,7 +103,7 @@ def encoded(
     device, patch = next(network.parameters()).device, network.patch_size
     size = max(1, round(config.boundary_size / patch)) * patch
     loader = whole_loader(images, size, loading.val_batch, loading.workers)
-    for batch, tags in tqdm(loader, desc="features", unit="batch", delay=2, disable=None):
+    for batch, tags in with_progress(loader, "features", "batch"):
         features = network.encoder(network.normalise(batch.to(device))).auxiliary
         yield features.half().cpu(), tags
 

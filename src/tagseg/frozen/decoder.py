@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from tagseg.data.dataset import IGNORE
 from tagseg.errors import NonFiniteLoss
 from tagseg.frozen.config import DecoderConfig
-from tagseg.frozen.features import FrozenFeatures, progress
+from tagseg.frozen.features import FrozenFeatures
 from tagseg.fsr.schedules import learning_rate_factor
 from tagseg.model.heads import Standardise
+from tagseg.progress import progress
 
 STATISTICS = 500
 """Photos from which mean and deviation of the features are computed."""

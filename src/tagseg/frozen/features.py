@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Float16
 from torch import Tensor
-from tqdm import tqdm
 
 from tagseg.beyond.linear_probe import Loading
 from tagseg.data.dataset import TaggedImages
@@ -22,6 +20,7 @@ from tagseg.data.loaders import whole_loader
 from tagseg.errors import TagsegError
 from tagseg.frozen.cache import FeatureCache, content_hash
 from tagseg.model.network import Network, evaluating
+from tagseg.progress import progress
 
 logger = logging.getLogger("tagseg")
 
@@ -165,13 +164,6 @@ def _compute(
             done += len(batch)
             bar.update(len(batch))
     network.to(place)
-
-
-def progress(total: int, what: str, unit: str = "photo") -> tqdm[None]:
-    """A progress bar with time left; where the output is no terminal, a line every 15 seconds."""
-    interval = 0.5 if sys.stderr.isatty() else 15.0
-    return tqdm(total=total, desc=what, unit=unit, mininterval=interval, maxinterval=interval, delay=2,
-                dynamic_ncols=True)  # fmt: skip
 
 
 def _bytes(size: int) -> str:

@@ -16,8 +16,9 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.data.proposals import Proposals, find_proposals
 from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenLabelConfig
-from tagseg.frozen.features import FrozenFeatures, progress
+from tagseg.frozen.features import FrozenFeatures
 from tagseg.frozen.foreground import Foreground, fit_foreground
+from tagseg.progress import progress
 
 FINER = 2
 """Labels to a patch, along each side."""

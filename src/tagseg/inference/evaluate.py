@@ -11,7 +11,6 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor
-from tqdm import tqdm
 
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
@@ -34,6 +33,7 @@ from tagseg.inference.segment import (
 from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
+from tagseg.progress import progress
 
 What = Literal["segmentation", "cam", "aux_cam"]
 WHAT: tuple[What, ...] = get_args(What)
@@ -194,9 +194,7 @@ def _check(what: str, limit: int, crf: bool) -> None:
 def _scores(labeller: _Labeller, images: TaggedImages, quiet: bool) -> tuple[SegmentationScore, SegmentationScore]:
     """Scores of the label maps, and of those after the CRF; the latter are empty without one."""
     score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
-    with tqdm(
-        total=len(images), desc=f"evaluate {labeller.what}", unit="image", disable=True if quiet else None
-    ) as bar:
+    with progress(len(images), f"evaluate {labeller.what}", "image", quiet) as bar:
         for sample, plain, refined in labeller.label(images.samples):
             truth = _truth(sample, plain.shape)
             _count(score, sample, plain, truth)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
-from tqdm import tqdm
 
 from tagseg.data.images import find_images
 from tagseg.data.masks import save_mask
@@ -29,6 +28,7 @@ from tagseg.inference.predictor import Predictor
 from tagseg.inference.segment import MAX_SIDE, SCALES
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
+from tagseg.progress import progress
 
 _FOLDERS = {"masks": ".png", "overlays": ".jpg", "scores": ".npz"}
 
@@ -119,7 +119,7 @@ def _predict_all(
 ) -> list[Prediction]:
     """Label and write every image; one entry each, in the order of the jobs."""
     failed: dict[int, str] = {}
-    bar = tqdm(total=len(jobs), desc="predict", unit="image", disable=True if quiet else None)
+    bar = progress(len(jobs), "predict", "image", quiet)
     try:
         with writing:
             for index, labelled in predictor.label_files([image for image, _ in jobs]):

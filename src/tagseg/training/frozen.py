@@ -16,7 +16,7 @@ from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenConfig
 from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
 from tagseg.frozen.expected_time import expected_seconds
-from tagseg.frozen.features import FrozenFeatures, frozen_features, progress, side_of
+from tagseg.frozen.features import FrozenFeatures, frozen_features, side_of
 from tagseg.frozen.labels import given_proposals, training_labels
 from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.metrics.tags import tag_f1
@@ -24,6 +24,7 @@ from tagseg.model.checkpoint import save_network
 from tagseg.model.heads import pooled
 from tagseg.model.network import Network, evaluating
 from tagseg.model.start import start_from
+from tagseg.progress import progress
 
 logger = logging.getLogger("tagseg")
 
