@@ -1,4 +1,4 @@
-"""The progress bar: silent where it is quick or asked to be, else with time left, also where the output is no terminal."""
+"""The progress bar: silent where it is quick or asked to be, else with time left, also where there is no terminal."""
 
 import io
 import sys
