@@ -31,6 +31,13 @@ def error_of(capsys, *arguments):
     return lines[-1]
 
 
+def test_a_wrong_folder_is_reported_before_anything_heavy_is_imported(tmp_path):
+    code = f"import sys; from tagseg.cli import main; main(['train', {str(tmp_path / 'none')!r}]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "does not exist" in done.stderr
+    assert not set(done.stdout.split()) & {"torch", "timm", "lightning"}
+
+
 def test_help_is_instant_and_imports_nothing_heavy():
     code = "import sys; from tagseg.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

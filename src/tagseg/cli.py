@@ -80,10 +80,11 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _train(arguments: list[str]) -> None:
     resume, config = parse_train(arguments)
-    from tagseg.model.checkpoint import trained_maps
     from tagseg.training.train import train
 
     result = train(config, resume)
+    from tagseg.model.checkpoint import trained_maps  # not above: it takes seconds, and errors in the data come first
+
     print(f"trained {result.steps} steps: {result.folder}")
     if "segmentation" in trained_maps(result.network):
         print(f"predict with: tagseg predict {result.folder} PHOTOS --output {result.folder}/predictions")
