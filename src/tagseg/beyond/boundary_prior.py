@@ -71,15 +71,21 @@ class BoundaryPrior:
         """Foreground where above 0."""
         centred = features.float() - self.position
         contrast = self.contrast(boundary_contrast(centred))
-        return contrast + self.learned(_linear(centred / self.deviation, self.foreground)[:, 0]) - self.threshold
+        return contrast + self.learned(linear(centred / self.deviation, self.foreground)[:, 0]) - self.threshold
 
     def planes(self, features: Float[Tensor, "n D h w"], tags: Float[Tensor, "n K"]) -> Float[Tensor, "n C h w"]:
         """Scores whose argmax is the label: 0 for background, −∞ for absent classes, else at most ``score``."""
         centred = (features.float() - self.position) / self.deviation
-        present = tags[:, :, None, None] > 0
-        classes = _linear(centred, self.classes).masked_fill(~present, -torch.inf)
-        best = classes.amax(dim=1, keepdim=True).clamp(min=torch.finfo(classes.dtype).min)  # −∞ where there is no tag
-        return F.pad(classes - best + self.score(features).unsqueeze(1), (0, 0, 0, 0, 1, 0))
+        return label_planes(linear(centred, self.classes), self.score(features), tags)
+
+
+def label_planes(
+    classes: Float[Tensor, "n K h w"], score: Float[Tensor, "n h w"], tags: Float[Tensor, "n K"]
+) -> Float[Tensor, "n C h w"]:
+    """Planes whose argmax is the label: 0 for background, −∞ for absent classes, the score for the best tag."""
+    own = classes.masked_fill(tags[:, :, None, None] == 0, -torch.inf)
+    best = own.amax(dim=1, keepdim=True).clamp(min=torch.finfo(own.dtype).min)  # −∞ where there is no tag
+    return F.pad(own - best + score.unsqueeze(1), (0, 0, 0, 0, 1, 0))
 
 
 def boundary_contrast(features: Float[Tensor, "n D h w"], nearest: float = NEAREST) -> Float[Tensor, "n h w"]:
@@ -123,7 +129,7 @@ def fit_boundary_prior(features: Float[Tensor, "n D h w"], tags: Float[Tensor, "
     contrast = Scale.of(raw)
     high = (raw > top_share_threshold(raw[tagged[:, 0, 0]], share)) & tagged
     foreground = ridge(features, high[:, None].float(), torch.ones_like(raw), standard)
-    predicted = torch.cat([_linear(standard(part), foreground)[:, 0] for part in features.split(AT_ONCE)])
+    predicted = torch.cat([linear(standard(part), foreground)[:, 0] for part in features.split(AT_ONCE)])
     learned = Scale.of(predicted)
     score = contrast(raw) + learned(predicted)
     threshold = top_share_threshold(score[tagged[:, 0, 0]], share)
@@ -151,7 +157,8 @@ def top_share_threshold(values: Tensor, share: float) -> Tensor:
     return ordered[min(len(ordered) - 1, round((1 - share) * len(ordered)))]
 
 
-def _linear(centred: Float[Tensor, "n D h w"], weights: Float[Tensor, "D1 m"]) -> Float[Tensor, "n m h w"]:
+def linear(centred: Float[Tensor, "n D h w"], weights: Float[Tensor, "D1 m"]) -> Float[Tensor, "n m h w"]:
+    """A linear model of features, its bias in the last row."""
     return torch.einsum("ndhw,dm->nmhw", centred, weights[:-1]) + weights[-1][:, None, None]
 
 

@@ -32,13 +32,11 @@ class DecoderRun:
         steps: optimiser steps.
         batch: photos a step.
         seed: of the photos' order, the mirroring and the dropout.
-        title: of the progress bar.
     """
 
     steps: int
     batch: int
     seed: int
-    title: str = "decoder"
 
 
 @torch.no_grad()
@@ -90,7 +88,7 @@ def train_decoder(
     order = torch.zeros(0, dtype=torch.long)
     losses: list[float] = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), \
-            progress(run.steps, run.title, "step") as bar:  # fmt: skip
+            progress(run.steps, "decoder", "step") as bar:  # fmt: skip
         torch.manual_seed(run.seed)
         for step in range(run.steps):
             while len(order) < run.batch:

@@ -20,7 +20,7 @@ from tagseg.data.loaders import whole_loader
 from tagseg.errors import TagsegError
 from tagseg.frozen.cache import FeatureCache, content_hash
 from tagseg.model.network import Network, evaluating
-from tagseg.progress import progress
+from tagseg.progress import progress, with_progress
 
 logger = logging.getLogger("tagseg")
 
@@ -57,6 +57,11 @@ class FrozenFeatures:
         """Both maps of some photos, final map first."""
         return self.cache.read([self.contents[index] for index in indices])
 
+    def maps(self, indices: Sequence[int]) -> tuple[Float16[Tensor, "B D h w"], Float16[Tensor, "B D h w"]]:
+        """Final and auxiliary map of some photos."""
+        rows = self.read(indices)
+        return rows[:, : self.width], rows[:, self.width :]
+
     def batches(self, size: int = 64) -> Iterator[Float16[Tensor, "B D2 h w"]]:
         """Both maps of all photos, in order."""
         for first in range(0, len(self), size):
@@ -91,7 +96,9 @@ def frozen_features(
     grid = side // network.patch_size
     shape = (2 * network.encoder.width, grid, grid)
     cache = FeatureCache(folder / cache_key(network, side), shape)
-    contents = tuple(content_hash(sample.image) for sample in images.samples)
+    contents = tuple(
+        content_hash(sample.image) for sample in with_progress(images.samples, "looking for features", "photo")
+    )
     # By content: of a photo that occurs twice, one row is computed.
     missing = {content: index for index, content in enumerate(contents) if content not in cache}
     known = len(images) - sum(content in missing for content in contents)

@@ -20,7 +20,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tagseg.beyond.boundary_prior import BoundaryPrior, Scale, fit_boundary_prior, ridge, top_share_threshold
+from tagseg.beyond.boundary_prior import (
+    BoundaryPrior,
+    Scale,
+    fit_boundary_prior,
+    label_planes,
+    linear,
+    ridge,
+    top_share_threshold,
+)
 from tagseg.frozen.normalised_cut import normalised_cut
 from tagseg.frozen.random_walk import random_walk
 from tagseg.frozen.whitening import Whitening
@@ -62,8 +70,7 @@ class LinearModel:
 
     def __call__(self, features: Float[Tensor, "n D h w"]) -> Float[Tensor, "n m h w"]:
         """Predictions."""
-        standard = (features.float() - self.mean) / self.deviation
-        return torch.einsum("ndhw,dm->nmhw", standard, self.weights[:-1]) + self.weights[-1][:, None, None]
+        return linear((features.float() - self.mean) / self.deviation, self.weights)
 
 
 @dataclass(frozen=True)
@@ -145,10 +152,7 @@ class Foreground:
     ) -> Float[Tensor, "n C h w"]:
         """Scores whose argmax is the label: 0 for background, −∞ for absent classes, else at most ``score``."""
         assert self.classes is not None  # only while it is being fitted
-        classes = self.classes(auxiliary).masked_fill(tags[:, :, None, None] == 0, -torch.inf)
-        best = classes.amax(dim=1, keepdim=True).clamp(min=torch.finfo(classes.dtype).min)  # −∞ where there is no tag
-        planes = classes - best + self.score(final, auxiliary, tags).unsqueeze(1)
-        return torch.cat([torch.zeros_like(planes[:, :1]), planes], dim=1)
+        return label_planes(self.classes(auxiliary), self.score(final, auxiliary, tags), tags)
 
 
 def fit_foreground(

@@ -80,9 +80,7 @@ def fit_to_some(features: FrozenFeatures, share: float, note: Callable[[str], No
 
 def foreground_planes(features: FrozenFeatures, foreground: Foreground, indices: range) -> Float[Tensor, "B C h w"]:
     """Scores of some photos, whose argmax is the label; finite."""
-    maps = features.read(indices)
-    final, auxiliary = maps[:, : features.width], maps[:, features.width :]
-    planes = foreground.planes(final, auxiliary, features.tags[indices.start : indices.stop])
+    planes = foreground.planes(*features.maps(indices), features.tags[indices.start : indices.stop])
     return planes.clamp(min=-1e4)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from tagseg.beyond.linear_probe import logistic_regression
 from tagseg.config import Config, RunConfig
@@ -18,13 +18,14 @@ from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
 from tagseg.frozen.expected_time import expected_seconds
 from tagseg.frozen.features import FrozenFeatures, frozen_features, side_of
 from tagseg.frozen.labels import given_proposals, training_labels
-from tagseg.metrics.segmentation import SegmentationScore
-from tagseg.metrics.tags import tag_f1
+from tagseg.fsr.config import CamConfig
+from tagseg.fsr.step import PLAIN
 from tagseg.model.checkpoint import save_network
 from tagseg.model.heads import pooled
-from tagseg.model.network import Network, evaluating
+from tagseg.model.network import Network
 from tagseg.model.start import start_from
 from tagseg.progress import progress
+from tagseg.training.validation import Validation
 
 logger = logging.getLogger("tagseg")
 
@@ -106,24 +107,19 @@ def fit_tag_classifiers(network: Network, features: FrozenFeatures) -> None:
         classifier.weight.copy_(weights[:, :, None, None])
 
 
-@torch.no_grad()
 def score(network: Network, scored: TaggedImages, size: int, config: Config, device: torch.device) -> dict[str, float]:
     """mIoU of the segmentation and F1 of the tags, 0 to 1, of images resized as for training; logged."""
     side, limit = side_of(size, network.patch_size), config.run.val_limit
-    confusion, f1 = SegmentationScore(len(scored.classes) + 1), []
     loader = score_loader(scored, side, config.run.val_batch, config.run.workers, limit)
     count = min(len(scored), limit or len(scored))
-    with evaluating(network.to(device)), progress(count, "scoring") as bar:
+    validation = Validation(("frozen",), ("segmentation",), len(scored.classes), CamConfig()).to(device)
+    network.to(device)
+    with progress(count, "scoring") as bar:
         for batch in loader:
-            output = network(network.normalise(batch.images.to(device)))
-            f1.append(tag_f1(output.logits.cpu(), batch.tags))
-            for logits, mask in zip(output.segmentation.cpu(), batch.masks, strict=True):
-                full = F.interpolate(logits[None].float(), mask.shape, mode="bilinear", align_corners=False)
-                confusion.update(full.argmax(dim=1)[0], mask)
+            images = network.normalise(batch.images.to(device))
+            validation.update("frozen", network, images, replace(batch, tags=batch.tags.to(device)), PLAIN)
             bar.update(len(batch.masks))
-    result = confusion.compute()
-    scores = {"val/frozen/segmentation": result.mean_iou, "val/frozen/segmentation_accuracy": result.pixel_accuracy,
-              "val/frozen/tag_f1": float(torch.cat(f1).mean())}  # fmt: skip
+    scores = {f"val/{name}": value for name, value in validation.compute().items()}
     logger.info("%d images scored: segmentation %.1f %% mIoU, tag F1 %.1f %%", count,
-                100 * result.mean_iou, 100 * scores["val/frozen/tag_f1"])  # fmt: skip
+                100 * scores["val/frozen/segmentation"], 100 * scores["val/frozen/tag_f1"])  # fmt: skip
     return scores

@@ -62,7 +62,7 @@ class Validation(nn.Module):
 
     def __init__(self, networks: tuple[str, ...], maps: tuple[str, ...], classes: int, cam: CamConfig) -> None:
         super().__init__()
-        self.maps, self.cam = maps, cam
+        self.maps, self.cam, self.scores_cams = maps, cam, maps != ("segmentation",)
         self.confusion = nn.ModuleDict({f"{name}/{what}": Confusion(classes + 1) for name in networks for what in maps})
         self.f1 = nn.ModuleDict({name: MeanMetric() for name in networks})
 
@@ -80,9 +80,11 @@ class Validation(nn.Module):
         classes = ops.cam_classes(batch.tags)
         with evaluating(network):
             output = network(images)
-            cams = ops.cams(network, images, self.cam.scales, classes)
+            cams = ops.cams(network, images, self.cam.scales, classes) if self.scores_cams else None
         self._metric(self.f1[name]).update(tag_f1(output.logits, batch.tags))
-        maps = {"segmentation": output.segmentation, "cam": cams.final, "aux_cam": cams.auxiliary}
+        maps = {"segmentation": output.segmentation}
+        if cams is not None:
+            maps |= {"cam": cams.final, "aux_cam": cams.auxiliary}
         for index, mask in enumerate(batch.masks):
             one = slice(index, index + 1)
             for what in self.maps:
