@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
+
+from tagseg.data.notes import Note
 
 IGNORE = 255
 """Label of pixels that losses and scores leave out."""
@@ -43,12 +45,14 @@ class TaggedImages:
         classes: the K foreground class names; label k+1 in a mask is ``classes[k]``.
         samples: the images.
         tags_from: origin of the tags, e.g. ``labels.csv``; names ``masks`` where they were derived from masks.
+        notes: what was noticed while reading.
     """
 
     source: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     tags_from: str
+    notes: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""
@@ -68,13 +72,12 @@ class TaggedImages:
 
     def with_masks(self) -> TaggedImages:
         """The images that have a ground-truth mask."""
-        samples = tuple(s for s in self.samples if s.mask is not None)
-        return TaggedImages(self.source, self.classes, samples, self.tags_from)
+        return replace(self, samples=tuple(s for s in self.samples if s.mask is not None))
 
     def every(self, step: int) -> TaggedImages:
         """Every ``step``-th image, from the first on."""
-        return TaggedImages(self.source, self.classes, self.samples[:: max(1, step)], self.tags_from)
+        return replace(self, samples=self.samples[:: max(1, step)])
 
     def first(self, count: int) -> TaggedImages:
         """The first ``count`` images; 0 keeps all."""
-        return TaggedImages(self.source, self.classes, self.samples[: count or None], self.tags_from)
+        return replace(self, samples=self.samples[: count or None])
