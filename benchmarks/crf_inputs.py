@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from shared import GOLDEN, PHOTOS, SHARED
-from tagseg.data.images import find_images, image_size, read_image
+from tagseg.data.images import image_size, read_image
+from tagseg.data.listing import find_images
 from tagseg.errors import TagsegError
 from tagseg.pairwise.config import CrfConfig
 

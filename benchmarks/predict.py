@@ -27,7 +27,8 @@ import torch
 from PIL import Image
 
 from shared import PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table, timed
-from tagseg.data.images import find_images, read_image
+from tagseg.data.images import read_image
+from tagseg.data.listing import find_images
 from tagseg.inference.predict import predict
 from tagseg.inference.predictor import open_network
 from tagseg.model.config import NetworkConfig

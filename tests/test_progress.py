@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tagseg.progress import progress, with_progress
+from tagseg.progress import duration, progress, with_progress
 
 
 class Terminal(io.StringIO):
@@ -42,3 +42,12 @@ def test_quiet_shows_nothing():
 def test_items_pass_through_in_order():
     assert list(with_progress([3, 1, 2], "work", "item")) == [3, 1, 2]
     assert list(with_progress([], "work", "item")) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0.01 s"), (0.123, "0.12 s"), (1.44, "1.4 s"), (9.96, "10 s"), (40.0, "40 s"), (120.0, "2 minutes"),
+     (5_940.0, "99 minutes"), (7_800.0, "2 h 10 min"), (7_140.0, "2 h"), (28_800.0, "8 h"), (302_400.0, "3.5 days")],
+)  # fmt: skip
+def test_a_time_in_words(seconds, words):
+    assert duration(seconds) == words

@@ -7,9 +7,11 @@ others: ``mask: {ratio: 0.4}``, ``--mask.ratio 0.4``.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from tagseg.arguments import refuse
 from tagseg.beyond.config import BeyondConfig
 from tagseg.data.config import DataConfig, ViewConfig
 from tagseg.errors import TagsegError
@@ -153,6 +155,8 @@ def replace(config: Config, **changes: dict[str, Any] | MethodConfig) -> Config:
     Raises:
         TagsegError: a section or key that does not exist, named with the keys that do.
     """
+    if not isinstance(config, Config):
+        raise refuse("config", config, "a Config, e.g. tagseg.PRESETS['folder']()")
     method = changes.pop("method", config.method)
     if not isinstance(method, MethodConfig):
         raise TagsegError(f"config section 'method' is {method!r}, expected the settings of a method")
@@ -161,7 +165,8 @@ def replace(config: Config, **changes: dict[str, Any] | MethodConfig) -> Config:
         if name not in sections:
             known = ", ".join(sections)
             raise TagsegError(f"config section {name!r} does not exist, expected one of: {known}")
-        assert isinstance(values, dict)  # only ``method`` is given as a whole
+        if not isinstance(values, Mapping):
+            raise refuse(f"config section {name!r}", values, "a dict of its settings that change")
         names = {item.name for item in dataclasses.fields(sections[name])}
         unknown = sorted(set(values) - names)
         if unknown:

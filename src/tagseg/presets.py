@@ -121,7 +121,12 @@ def frozen() -> Config:
     return Config(
         data=DataConfig(source="folder", root="."),
         network=NetworkConfig(
-            encoder="deit_small_patch16_224", aux_layer=-4, decoder="conv", decoder_width=256, drop_path=0.0
+            encoder="deit_small_patch16_224",
+            aux_layer=-4,
+            decoder="conv",
+            decoder_width=256,
+            tag_prior=True,
+            drop_path=0.0,
         ),
         method=FrozenConfig(),
         run=RunConfig(output="runs/frozen", steps=0, batch=16),

@@ -31,3 +31,18 @@ def with_progress(items: Any, what: str, unit: str) -> Iterator[Any]:
         for item in items:
             yield item
             bar.update()
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as exact as an estimate: ``1.4 s``, ``40 s``, ``12 minutes``, ``2 h 10 min``, ``3.5 days``."""
+    if seconds < 9.95:
+        return f"{max(0.01, seconds):.2g} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} minutes"
+    if seconds < 48 * 3600:
+        minutes = round(minutes, -1)
+        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    return f"{seconds / 86400:.1f} days"

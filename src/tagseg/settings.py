@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
@@ -76,10 +77,12 @@ class Section:
     SECTION: ClassVar[str]
 
     def __post_init__(self) -> None:
-        """Raise ``TagsegError`` for the first field whose value its type does not allow."""
+        """Raise ``TagsegError`` for the first field whose value its type does not allow; a path becomes a string."""
         section: Any = type(self)
         for name, kind in field_types(section).items():
             value = getattr(self, name)
+            if isinstance(value, os.PathLike) and not violated(kind, ""):
+                object.__setattr__(self, name, value := os.fspath(value))
             expected = violated(kind, value)
             if expected:
                 self.refuse(name, value, expected)

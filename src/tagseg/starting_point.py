@@ -14,6 +14,7 @@ from tagseg.config import Config
 from tagseg.config_file import NAME, read_config, settings_in, text_with_new_names
 from tagseg.errors import TagsegError, list_some
 from tagseg.methods.config import METHODS, settings_of, settings_read_by, with_method
+from tagseg.methods.unread import INSTEAD
 from tagseg.old_names import RENAMED, flags_with_new_names
 from tagseg.presets import PRESETS
 
@@ -26,13 +27,6 @@ STEPWISE_DEFAULT = "folder"
 
 _FSR_LABELS = ("cam", "border", "boundary")
 """Values of ``labels.source`` in 0.1.0, or of ``beyond.labels``, that ``frozen`` does not have in ``labels.source``."""
-_INSTEAD = {
-    "views.size": "--features.size",
-    "beyond.labels": "--labels.source",
-    "beyond.foreground_share": "--labels.foreground_share",
-    "beyond.boundary_size": "--features.size",
-}
-"""What the method ``frozen`` has for settings that it does not read."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +146,7 @@ def _check_settings(flags: list[str], method: str) -> None:
         if name in settings_read_by(method):
             continue
         if name in settings_of(method):
-            way_out = (
-                f"use {_INSTEAD[name]}" if name in _INSTEAD else f"leave it out, or add --preset {STEPWISE_DEFAULT}"
-            )
+            way_out = f"use {INSTEAD[name]}" if name in INSTEAD else f"leave it out, or add --preset {STEPWISE_DEFAULT}"
             raise TagsegError(f"--{name} is not read by the method {method}: {way_out}")
         setting = RENAMED.get(name, name)
         owners = [other for other in METHODS if setting in settings_of(other)]

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from tagseg.beyond.network_labels import network_labels, tagged_label
 from tagseg.data import sources
 from tagseg.data.loaders import WholeImages
-from tagseg.data.masks import PngMask
+from tagseg.data.masks import MaskFile
 
 from ..conftest import tiny_config, tiny_network
 
@@ -35,7 +36,7 @@ def test_each_image_has_the_best_of_background_and_its_tags(setting):
     for index, sample in enumerate(labelled.samples):
         assert sample.label is not None
         label = sample.label()
-        assert np.array_equal(PngMask(folder / f"{sample.name}.png", sample.image, 3)(), label)
+        assert np.array_equal(MaskFile(folder / f"{sample.name}.png", sample.image, 3)(), label)
         with torch.no_grad():
             scores = network.segment_logits(network.normalise(whole[index][0][None]))
         large = F.interpolate(scores, label.shape, mode="bilinear", align_corners=False)[0]
@@ -47,15 +48,32 @@ def test_each_image_has_the_best_of_background_and_its_tags(setting):
     assert len(found) > 1
 
 
+def arrays(images):
+    return [sample.label() for sample in images.samples if sample.label]
+
+
 def test_labels_that_are_there_are_kept_on_request_alone(setting):
     _, images, folder = setting
-    first = [sample.label() for sample in made(setting, tiny_network()).samples if sample.label]
+    first = arrays(made(setting, tiny_network()))
+    zeros = np.zeros_like(first[1])
+    Image.fromarray(zeros).save(folder / f"{images.samples[1].name}.png")
     (folder / f"{images.samples[0].name}.png").unlink()
-    kept = [sample.label() for sample in made(setting, tiny_network(seed=5), keep=True).samples if sample.label]
-    assert all(np.array_equal(a, b) for a, b in zip(first[1:], kept[1:], strict=True))
-    anew = [sample.label() for sample in made(setting, tiny_network(seed=5)).samples if sample.label]
-    assert np.array_equal(anew[0], kept[0])
-    assert not all(np.array_equal(a, b) for a, b in zip(first, anew, strict=True))
+    kept = arrays(made(setting, tiny_network(), keep=True))
+    assert np.array_equal(kept[0], first[0])
+    assert np.array_equal(kept[1], zeros)
+    anew = arrays(made(setting, tiny_network()))
+    assert all(np.array_equal(a, b) for a, b in zip(first, anew, strict=True))
+
+
+def test_labels_of_another_network_are_made_anew(setting, caplog):
+    caplog.set_level("INFO", "tagseg")
+    first = arrays(made(setting, tiny_network()))
+    made_anew = arrays(made(setting, tiny_network(seed=5), keep=True))
+    assert "weights changed since the label maps were made: their label maps are made anew" in caplog.text
+    assert not all(np.array_equal(a, b) for a, b in zip(first, made_anew, strict=True))
+    caplog.clear()
+    made(setting, tiny_network(seed=5), keep=True)
+    assert caplog.text == ""
 
 
 def test_the_network_stays_as_it_was(setting):

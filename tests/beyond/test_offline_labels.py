@@ -82,6 +82,24 @@ def test_a_training_that_goes_on_keeps_those_that_are_there_and_makes_missing_on
     assert np.array_equal(anew.samples[0].label(), first[0]), "labels of other settings must not stay"
 
 
+def test_changed_tags_give_new_label_maps_to_a_training_that_goes_on(tmp_path, caplog):
+    caplog.set_level("INFO", "tagseg")
+    root = make_folder(tmp_path / "photos")
+    config = config_of(root, tmp_path / "run", losses={"segmentation_from": 0, "segmentation": 1.0})
+    train(config)
+    labels = {path.name: path.read_bytes() for path in (tmp_path / "run" / "labels").glob("*.png")}
+    table = root / "labels.csv"
+    table.write_text(table.read_text().replace("train0.jpg,circle", "train0.jpg,square"))
+    caplog.clear()
+    train(replace(config, run={"steps": 8}), tmp_path / "run")
+    assert "tags of 1 photo changed (train0): its label map is made anew" in caplog.text
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run" / "labels").glob("*.png")}
+    assert {name for name in labels if labels[name] != after[name]} == {"train0.png"}
+    ids = set(np.unique(np.array(Image.open(tmp_path / "run" / "labels" / "train0.png"))))
+    assert ids <= {0, 2}
+    assert 2 in ids
+
+
 def test_the_model_is_fitted_to_some_of_a_large_collection(tagged_folder, tmp_path, monkeypatch):
     fitted = []
     true_fit = offline_labels_file.fit_boundary_prior

@@ -1,6 +1,5 @@
 """The folder source: layouts that people have, and the errors they will make."""
 
-import logging
 import pickle
 import unicodedata
 from pathlib import Path
@@ -27,6 +26,13 @@ def make(root: Path, tags: str = SPLIT, images: str = "images", names: tuple[str
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4, 3)).save(path)
     (root / "labels.csv").write_text(tags, "utf-8")
+
+
+def save_masks(root: Path, *names: str, folder: str = "masks", ending: str = ".png") -> None:
+    for name in names:
+        path = root / folder / f"{name}{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.array([[0, 1, 1, 255]] * 3, np.uint8)).save(path)
 
 
 def get(root: Path, split: str = "train", masks: bool = True, **settings: Any) -> TaggedImages:
@@ -80,7 +86,7 @@ def test_without_a_split_column_a_hash_divides(tmp_path):
     names = tuple(f"{i:03}" for i in range(100))
     rows = [f"{name},x" for name in names]
     make(tmp_path, "\n".join(["image,labels", *rows]), names=names)
-    (tmp_path / "masks").mkdir()
+    save_masks(tmp_path, *names)
     train, val = ({s.name for s in get(tmp_path, split).samples} for split in ("train", "val"))
     assert train | val == set(names)
     assert not train & val
@@ -93,7 +99,7 @@ def test_without_a_split_column_a_hash_divides(tmp_path):
 
 def test_two_images_are_enough_for_a_split_by_hash(tmp_path):
     make(tmp_path, "image,labels\na,x\nb,x\n")
-    (tmp_path / "masks").mkdir()
+    save_masks(tmp_path, "a", "b")
     assert len(get(tmp_path)) == len(get(tmp_path, "val")) == 1
 
 
@@ -104,30 +110,109 @@ def test_no_image_is_kept_for_scoring_where_there_are_neither_masks_nor_a_split_
         get(tmp_path, "val")
     with pytest.raises(TagsegError, match=r"no image in split 'test'"):
         get(tmp_path, "test")
-    (tmp_path / "masks").mkdir()
+    save_masks(tmp_path, "a", "sub/c")
     assert len(load(DataConfig(root=str(tmp_path), masks="none"), "train")) == 3
-    assert len(get(tmp_path)) + len(get(tmp_path, "val")) == 3
+    kept = [s.name for s in get(tmp_path, "val").samples]
+    assert len(get(tmp_path)) + len(kept) == 3
+    assert kept in (["a"], ["sub/c"])  # an image without a mask is not kept from training
 
 
-def test_missing_images_stop_or_are_skipped(tmp_path, caplog):
+def test_missing_images_stop_or_are_skipped(tmp_path):
     rows = "".join(f"no{i},cat,train\n" for i in range(5))
     make(tmp_path, SPLIT + rows)
     with pytest.raises(TagsegError, match=r"5 of 7 images .* no0, no1, no2 and 2 more; .*--data\.skip_missing true"):
         get(tmp_path)
-    with caplog.at_level(logging.WARNING, "tagseg"):
-        assert len(get(tmp_path, skip_missing=True)) == 2
-    assert "5 of 7" in caplog.text
+    data = get(tmp_path, skip_missing=True)
+    assert len(data) == 2
+    (note,) = data.notes
+    assert note.warning
+    assert str(note).startswith("5 of 7 images that labels.csv names are not in")
     with pytest.raises(TagsegError, match="expected at least one"):
         get(tmp_path, "x", tags=_write(tmp_path / "x.csv", "image,labels,split\nno,cat,x\n"), skip_missing=True)
 
 
-def test_a_class_without_training_images_warns(tmp_path, caplog):
+def test_names_of_other_machines_are_found_and_said(tmp_path):
+    rows = "".join(f"{name},cat,train\n" for name in (r"C:\set\images\a.jpg", "/old/b.jpg", "c"))
+    make(tmp_path, f"image,labels,split\n{rows}")
+    data = get(tmp_path)
+    assert [s.name for s in data.samples] == ["a", "b", "sub/c"]
+    assert [(note.count, note.warning) for note in data.notes] == [(1, False), (2, False), (1, False)]
+    assert "b.jpg → b.jpg" in str(data.notes[1])
+
+
+def test_a_name_that_is_absolute_or_begins_with_the_root_is_literal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "pets", f"image,labels,split\n{tmp_path}/pets/images/a.jpg,cat,train\npets/images/b.jpg,x,train\n")
+    data = get(Path("pets"))
+    assert [s.name for s in data.samples] == ["a", "b"]
+    assert data.notes == ()
+
+
+def test_a_file_elsewhere_of_the_same_name_is_not_mistaken(tmp_path):
+    make(tmp_path, f"image,labels,split\n{tmp_path}/other/a.jpg,cat,train\n")
+    assert len(get(tmp_path)) == 1
+    make(tmp_path / "x", names=("a",), images="../other")
+    with pytest.raises(TagsegError, match=r"other/a\.jpg exists, but .*images/a\.jpg is another file of that name"):
+        get(tmp_path)
+
+
+def test_two_rows_of_one_image_are_refused(tmp_path):
+    make(tmp_path, "image,labels,split\na.jpg,cat,train\n/old/a.jpg,dog,train\n")
+    with pytest.raises(TagsegError, match=r"names 'a\.jpg' and '/old/a\.jpg', which share the name 'a'"):
+        get(tmp_path)
+
+
+def test_the_nearest_name_or_what_the_file_is_helps(tmp_path):
+    make(tmp_path, "image,labels,split\nsub/cc.jpg,cat,train\n")
+    with pytest.raises(TagsegError, match=r"the nearest name to the first is sub/c\.jpg"):
+        get(tmp_path)
+    (tmp_path / "images" / "cc.jpg").write_bytes(b"")
+    (tmp_path / "images" / "cc.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+    (tmp_path / "labels.csv").write_text("image,labels,split\ncc.heic,cat,train\n")
+    (tmp_path / "images" / "cc.jpg").unlink()
+    with pytest.raises(TagsegError, match=r"cc\.heic is a"):
+        get(tmp_path)
+
+
+def test_masks_by_other_names_are_scored(tmp_path):
     make(tmp_path)
-    with caplog.at_level(logging.WARNING, "tagseg"):
-        get(tmp_path, "val", classes=("cat", "dog", "emu"))
-        assert not caplog.records
-        get(tmp_path, classes=("cat", "dog", "emu"))
-    assert "no image is tagged with emu" in caplog.text
+    save_masks(tmp_path, "a_mask", "sub/c_mask")
+    (sample,) = get(tmp_path, "val").samples
+    assert sample.mask is not None
+    assert "…_mask" in str(get(tmp_path).notes)
+
+
+@pytest.mark.parametrize(("names", "ending"), [(("yak", "zebu"), ".png"), (("a", "b"), ".jpg")])
+def test_masks_of_no_use_keep_nothing_from_training(tmp_path, names, ending):
+    make(tmp_path, "image,labels\na,x\nb,x\nsub/c,y\n")
+    save_masks(tmp_path, *names, ending=ending)
+    data = get(tmp_path, masks=False)
+    assert len(data) == 3
+    (note,) = data.notes
+    assert note.warning
+    assert "no image has a mask, so all images train" in str(note)
+    with pytest.raises(NothingToScore, match=r"no image is scored, and all train: .*masks"):
+        get(tmp_path, "val")
+    make(tmp_path)
+    with pytest.raises(NothingToScore, match="no image is scored: "):
+        get(tmp_path, "val")
+
+
+def test_masks_of_colours_are_read_by_the_list_beside_them(tmp_path):
+    make(tmp_path)
+    (tmp_path / "labelmap.txt").write_text(
+        "# label:color_rgb\nsky:1,2,3::\nbackground:9,9,9::\ndog:0,0,0::\ncat:7,0,0::\n"
+    )
+    (tmp_path / "masks").mkdir()
+    colours = np.array([[[9, 9, 9], [0, 0, 0], [7, 0, 0], [7, 0, 0]]] * 3, np.uint8)
+    Image.fromarray(colours).save(tmp_path / "masks" / "b.png")
+    data = get(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert true_mask(pickle.loads(pickle.dumps(data.samples[1])))[0].tolist() == [0, 2, 1, 1]
+    assert "labelmap.txt" in str(data.notes)
+    with pytest.raises(TagsegError, match="holds the colours"):
+        true_mask(get(tmp_path, colours="ids").samples[1])
+    assert get(tmp_path, masks=False).notes == ()
 
 
 def _write(path: Path, text: str) -> str:
@@ -162,7 +247,7 @@ def test_bad_settings(tmp_path, settings, message):
 )
 def test_bad_rows(tmp_path, tags, names, message):
     make(tmp_path, tags, names=names)
-    (tmp_path / "masks").mkdir()
+    save_masks(tmp_path, "a")
     with pytest.raises(TagsegError, match=message):
         get(tmp_path)
 

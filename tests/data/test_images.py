@@ -1,17 +1,22 @@
 """Images of every mode and orientation that people have, and the errors of files that are none."""
 
+import sys
 import tempfile
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
-from tagseg.data.images import find_images, image_size, read_image
+from tagseg.data.images import MAX_PIXELS, image_size, max_pixels, opened, read_image
 from tagseg.errors import TagsegError
+
+from .files_of_all_kinds import HEIC, VIDEO
 
 
 def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options: Any) -> Path:
@@ -148,22 +153,96 @@ def test_what_is_no_image_is_named_in_one_line(tmp_path, kind):
     assert "\n" not in str(error.value)
 
 
-def test_find_images_is_recursive_sorted_and_knows_every_case(tmp_path):
-    for name in ("b.JPG", "a/ö ß.png", "a/x.jpeg", "notes.txt", ".hidden.jpg", "Z.TIFF", ".cache/t.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    names = [p.relative_to(tmp_path).as_posix() for p in find_images(tmp_path)]
-    assert names == ["Z.TIFF", "a/x.jpeg", "a/ö ß.png", "b.JPG"]
+def test_wrong_endings_and_none_are_no_matter(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 8, 3), np.uint8)
+    for name in ("a.jpg", "b.txt", "c", "d.heic"):
+        Image.fromarray(pixels).save(tmp_path / name, format="PNG")
+        assert read_image(tmp_path / name).tolist() == pixels.tolist()
+        assert image_size(tmp_path / name) == (9, 8)
 
 
-def test_find_images_survives_a_link_to_its_own_folder(tmp_path):
-    (tmp_path / "a.png").touch()
-    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
-    assert len(find_images(tmp_path)) == 1
+@pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a.ppm", "a.pgm", "a.tga", "a.qoi", "a.jp2", "a.avif", "a.dib"])
+def test_other_formats_of_pillow(tmp_path, name):
+    try:
+        Image.new("L" if name == "a.pgm" else "RGB", (16, 12), 77).save(tmp_path / name)
+    except (OSError, ValueError, KeyError) as error:
+        pytest.skip(f"this Pillow does not write {name}: {error}")
+    assert read_image(tmp_path / name).shape == (12, 16, 3)
 
 
-def test_find_images_errors(tmp_path):
-    with pytest.raises(TagsegError, match="nowhere does not exist"):
-        find_images(tmp_path / "nowhere")
-    with pytest.raises(TagsegError, match="holds no image"):
-        find_images(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jpg", HEIC, "a HEIC photo.*pip install pillow-heif"),
+        ("a.jpg", VIDEO, "a video.*extract frames"),
+        ("a.png", b"name,label\n", "a text file"),
+        ("a.png", b"", "an empty file"),
+        ("a.png", b"PK\3\4" + bytes(60), "an archive"),
+        ("a.jpg", b"%PDF-1.7 \0", "a document"),
+        ("a.nef", b"II*\0" + bytes(60), "a camera raw file.*convert it to JPEG"),
+        ("a.jpg", bytes(range(200)), "no image that Pillow can read"),
+    ],
+)
+def test_what_is_no_photo_is_called_what_it_is(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TagsegError, match=message) as error:
+        read_image(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_plugin_that_reads_heic_is_used_where_it_is_installed(tmp_path, monkeypatch):
+    """The package that HEIC needs is stood in for by one that reads every such file as a red square."""
+
+    class Heic(ImageFile.ImageFile):
+        format = "HEIC"
+
+        def _open(self):
+            self._mode, self._size = "RGB", (3, 3)
+            self.tile = []
+            self.im = Image.new("RGB", (3, 3), "red").im
+
+    def register() -> None:
+        Image.register_open("HEIC", Heic, lambda head: head[4:12] == b"ftypheic")
+
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+    (tmp_path / "a.HEIC").write_bytes(HEIC)
+    assert read_image(tmp_path / "a.HEIC")[0, 0].tolist() == [255, 0, 0]
+
+
+class TestLimit:
+    def test_a_larger_image_is_refused_with_its_size_and_the_way_to_allow_it(self, tmp_path, monkeypatch):
+        path = save(tmp_path / "a.png", np.zeros((30, 40), np.uint8))
+        monkeypatch.setenv(MAX_PIXELS, "1_199")
+        for read in (read_image, image_size):
+            with pytest.raises(TagsegError, match=r"1,200 pixels \(40 x 30\).*at most 1,199.*TAGSEG_MAX_PIXELS=1200"):
+                read(path)
+        monkeypatch.setenv(MAX_PIXELS, "1200")
+        assert read_image(path).shape == (30, 40, 3)
+
+    @pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg", "gif", "bmp"])
+    def test_what_is_allowed_is_read_whatever_pillow_allows(self, tmp_path, monkeypatch, ending):
+        path = save(tmp_path / f"a.{ending}", np.zeros((30, 40), np.uint8))
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert read_image(path).shape == (30, 40, 3)
+            assert image_size(path) == (30, 40)
+        assert Image.MAX_IMAGE_PIXELS == 500, "as it was"
+
+    def test_the_default_is_pillows(self, monkeypatch):
+        monkeypatch.delenv(MAX_PIXELS, raising=False)
+        assert max_pixels() == 178_956_970
+
+    @pytest.mark.parametrize("value", ["many", "0", "-5", "1e9"])
+    def test_no_number(self, tmp_path, monkeypatch, value):
+        monkeypatch.setenv(MAX_PIXELS, value)
+        with pytest.raises(TagsegError, match=f"TAGSEG_MAX_PIXELS is '{value}', expected a number of pixels"):
+            read_image(save(tmp_path / "a.png", np.zeros((3, 4), np.uint8)))
+
+
+def test_too_little_memory_is_not_taken_for_a_damaged_file(tmp_path):
+    path = save(tmp_path / "a.png", np.zeros((3, 4), np.uint8))
+    with pytest.raises(MemoryError), opened(path):
+        raise MemoryError

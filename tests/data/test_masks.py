@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagseg.data.masks import PngMask
+from tagseg.data.mask_coding import check_ids
+from tagseg.data.masks import MaskFile
 from tagseg.errors import TagsegError
 
 IDS = np.array([[0, 1, 2], [2, 255, 0]], np.uint8)
 
 
-def make(tmp_path: Path, mask: Image.Image, size: tuple[int, int] = (3, 2), **options: Any) -> PngMask:
+def make(tmp_path: Path, mask: Image.Image, size: tuple[int, int] = (3, 2), **options: Any) -> MaskFile:
     Image.new("RGB", size).save(tmp_path / "a.jpg", **options)
     mask.save(tmp_path / "a.png")
-    return PngMask(tmp_path / "a.png", tmp_path / "a.jpg", 2)
+    return MaskFile(tmp_path / "a.png", tmp_path / "a.jpg", 2)
 
 
 def as_palette(ids: np.ndarray) -> Image.Image:
@@ -43,8 +44,12 @@ def test_bilevel_mask_is_background_and_class_1(tmp_path):
 
 
 def test_colours_are_refused(tmp_path):
-    with pytest.raises(TagsegError, match=r"a\.png is RGB, expected one channel of class ids"):
-        make(tmp_path, Image.new("RGB", (3, 2)))()
+    picture = Image.new("RGB", (3, 2), (48, 112, 32))
+    with pytest.raises(
+        TagsegError, match=r"a\.png holds the colours 48,112,32, expected class ids, or a list"
+    ) as error:
+        make(tmp_path, picture)()
+    assert "--data.colours FILE" in str(error.value)
 
 
 def test_ids_out_of_range_are_named(tmp_path):
@@ -61,8 +66,31 @@ def test_a_mask_is_at_the_size_as_displayed(tmp_path):
     exif = Image.Exif()
     exif[274] = 6
     assert make(tmp_path, Image.fromarray(IDS), size=(2, 3), exif=exif)().shape == (2, 3)
-    with pytest.raises(TagsegError, match="EXIF rotation"):
+    with pytest.raises(TagsegError, match=r"EXIF rotation \(orientation 6\), turn the mask too"):
         make(tmp_path, Image.fromarray(IDS), size=(3, 2), exif=exif)()
+
+
+def test_exif_is_not_blamed_where_there_is_none(tmp_path):
+    with pytest.raises(TagsegError, match="height and width are swapped") as error:
+        make(tmp_path, Image.fromarray(IDS), size=(2, 3))()
+    assert "EXIF" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("ids", "classes", "hint"),
+    [
+        ([0, 127, 255], 2, "spread over 0 to 255"),
+        ([0, 128, 255], 2, "spread over 0 to 255"),
+        ([0, 85, 170], 3, "spread over 0 to 255"),
+        ([0, 50, 100], 2, "times 50: divide them by 50"),
+        ([1, 2, 3], 2, "begin with 1 for the background: subtract 1"),
+        ([0, 1, 3], 2, "check the class list$"),
+        ([0, 17, 101, 203, 255], 1, "soft edges"),
+    ],
+)
+def test_what_ids_out_of_range_may_be_is_said(ids, classes, hint):
+    with pytest.raises(TagsegError, match=hint):
+        check_ids(np.array([ids]), classes, Path("m.png"))
 
 
 def test_a_damaged_mask_is_named(tmp_path):

@@ -46,6 +46,12 @@ def test_reads_what_numpy_saves_and_other_keys_and_rows(tmp_path):
     assert read_onehot(save(tmp_path / "b.npy", table), CLASSES) == expected
 
 
+def test_keys_of_any_type_and_rows_of_one(tmp_path):
+    table = {b"a": [1, 0, 0], 2007000032.0: np.array([[0, 1, 0]]), np.int64(9): np.array([[0], [0], [1]])}
+    expected = {"a": ("cat",), "2007000032": ("dog",), "9": ("emu",)}
+    assert read_onehot(save(tmp_path / "a.npy", table), CLASSES) == expected
+
+
 class Attack:
     def __init__(self, *call: Any) -> None:
         self.call = call

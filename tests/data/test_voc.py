@@ -134,3 +134,56 @@ def test_bad_layouts(tmp_path):
     (tmp_path / "JPEGImages").rename(tmp_path / "Photos")
     with pytest.raises(TagsegError, match="no folder JPEGImages"):
         get(tmp_path, "val")
+
+
+def rename(root: Path, old: str, new: str) -> None:
+    for folder, ending in (("JPEGImages", "jpg"), ("Annotations", "xml"), ("SegmentationClass", "png")):
+        (root / folder / f"{old}.{ending}").rename(root / folder / f"{new}.{ending}")
+
+
+def test_lists_with_spaces_in_names_flags_and_other_encodings(tmp_path):
+    make(tmp_path)
+    rename(tmp_path, "1", "beach  1 a".replace("  ", " "))
+    path = tmp_path / "ImageSets" / "Segmentation" / "train.txt"
+    path.write_text("beach 1 a.jpg\n\n2  \n")
+    assert [s.name for s in get(tmp_path).samples] == ["beach 1 a", "2"]
+    path.write_text("beach 1 a\n")
+    assert [s.name for s in get(tmp_path).samples] == ["beach 1 a"]
+    path.write_text("2  1\n9 -1\n")
+    assert [s.name for s in get(tmp_path).samples] == ["2", "9"]
+    path.write_bytes("plage_été\n".encode("latin-1"))
+    with pytest.raises(TagsegError, match=r"train\.txt is not UTF-8 text"):
+        get(tmp_path)
+
+
+def test_tags_by_number_or_by_another_path_are_matched_and_said(tmp_path):
+    make(tmp_path)
+    rename(tmp_path, "1", "2007_000032")
+    (tmp_path / "ImageSets" / "Segmentation" / "train.txt").write_text("2007_000032\n2\n")
+    table: Any = {2007000032: np.eye(20)[7], 2: np.eye(20)[11], 77: np.eye(20)[0]}
+    np.save(tmp_path / "tags.npy", table, allow_pickle=True)
+    data = get(tmp_path, tags="tags.npy")
+    assert tags(data) == {"2007_000032": ["cat"], "2": ["dog"]}
+    assert any("named by their digits alone: 2007000032" in str(note) for note in data.notes)
+    (tmp_path / "tags.csv").write_text("image,labels\nC:\\x\\2007_000032.JPG,cat\n2,dog\n")
+    data = get(tmp_path, tags="tags.csv")
+    assert tags(data) == {"2007_000032": ["cat"], "2": ["dog"]}
+    assert any("found by its end" in str(note) for note in data.notes)
+    (tmp_path / "tags.csv").write_text("image,labels\nx/2007_000032.jpg,cat\ny/2007_000032.jpg,dog\n2,dog\n")
+    with pytest.raises(TagsegError, match="names 2007_000032 twice"):
+        get(tmp_path, tags="tags.csv")
+    (tmp_path / "tags.csv").write_text("image,labels\n2.jpg,cat\n2.png,dog\n2007_000032,dog\n")
+    with pytest.raises(TagsegError, match="line 3 names the image '2' again"):
+        get(tmp_path, tags="tags.csv")
+
+
+def test_xml_of_another_image_and_objects_named_background(tmp_path):
+    make(tmp_path)
+    path = tmp_path / "Annotations" / "1.xml"
+    other = "<filename>7.jpg</filename><object><name>Background</name></object>"
+    path.write_text(XML.replace("<annotation>", f"<annotation>{other}").replace("dog", " Dog\n"))
+    data = get(tmp_path)
+    assert tags(data)["1"] == ["dog", "person"]
+    found = " / ".join(map(str, data.notes))
+    assert "<filename> is another: taken for the image of their own name: 1.xml (7.jpg)" in found
+    assert "'Background', which is read as no tag" in found

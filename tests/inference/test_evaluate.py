@@ -1,4 +1,6 @@
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,6 @@ def test_limit_and_table(network, data, capsys):
     [
         (("circle", "square"), r"model has 2 classes and folder .* has 3; only the data have triangle"),
         (("circle", "square", "star"), r"only the model has star and only the data have triangle"),
-        (("square", "circle", "triangle"), "their order differs"),
     ],
 )
 def test_a_network_of_other_classes(data, classes, message):
@@ -117,6 +118,10 @@ def test_masks_of_nothing_but_ignored_pixels(network, data):
         with Image.open(path) as mask:
             ignored = np.full((mask.height, mask.width), 255, np.uint8)
         Image.fromarray(ignored).save(path)
+    with pytest.raises(TagsegError, match="the tags circle, triangle have no pixel"):
+        evaluate(network, data, quiet=True)
+    untagged = "".join(f"{index}.png,,val\n" for index in range(4))
+    (Path(data.root) / "labels.csv").write_text("image,labels,split\n" + untagged)
     with pytest.raises(TagsegError, match="all pixels of the masks are ignored"):
         evaluate(network, data, quiet=True)
 
@@ -143,7 +148,7 @@ def test_both_scores_are_given_with_a_crf(network, data, tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split("  ")[-2:] == ["with CRF", "true px %"]
     row = next(line for line in printed if line.startswith("mIoU"))
-    assert row.split()[1:] == [f"{100 * both.result.mean_iou:.2f}", f"{100 * both.crf_result.mean_iou:.2f}"]
+    assert row.split()[1:3] == [f"{100 * both.result.mean_iou:.2f}", f"{100 * both.crf_result.mean_iou:.2f}"]
     saved = json.loads((tmp_path / "evaluation.json").read_text())
     assert saved["mean_iou"] == both.result.mean_iou
     assert saved["crf"]["mean_iou"] == both.crf_result.mean_iou
@@ -154,3 +159,101 @@ def test_both_scores_are_given_with_a_crf(network, data, tmp_path, capsys):
 def test_a_crf_is_for_the_segmentation(network, data):
     with pytest.raises(TagsegError, match="crf is for the segmentation and what is 'cam'"):
         evaluate(network, data, what="cam", crf=True, quiet=True)
+
+
+def masks_of(data: DataConfig) -> list[Path]:
+    return sorted((Path(data.root) / "masks").iterdir())
+
+
+def change_ids(data: DataConfig, new: dict[int, int]) -> None:
+    for path in masks_of(data):
+        table = np.arange(256, dtype=np.uint8)
+        table[list(new)] = list(new.values())
+        Image.fromarray(table[np.array(Image.open(path))]).save(path)
+
+
+@pytest.mark.parametrize("order", [("square", "circle", "triangle"), ("cross", "triangle", "circle", "square")])
+def test_classes_are_matched_by_name(data, order):
+    """The same pixels of each class, wherever the network has it."""
+    plain = evaluate(tiny_network(order), data, quiet=True)
+    own = evaluate(tiny_network(CLASSES), data, quiet=True)
+    counted = dict(zip(plain.classes, plain.result.truth_pixels, strict=True))
+    assert counted == dict(zip(own.classes, own.result.truth_pixels, strict=True)) | (
+        {"cross": 0} if "cross" in order else {}
+    )
+    assert counted["circle"] > 0
+
+
+def test_a_test_set_that_lacks_a_class_is_scored_with_the_classes_of_the_network(network, data):
+    """Its tags alone would give the classes circle and triangle, and id 3 would be none."""
+    data = replace(data, classes=())
+    text = (Path(data.root) / "labels.csv").read_text().replace("square", "")
+    (Path(data.root) / "labels.csv").write_text(text)
+    evaluation = evaluate(network, data, quiet=True)
+    assert evaluation.classes == ("background", *CLASSES)
+    assert evaluation.result.truth_pixels[3] > 0
+
+
+def test_what_was_read_is_shown_first_and_saved(network, data, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "tagseg"):
+        evaluate(network, data, output=tmp_path)
+    lines = [record.message for record in caplog.records]
+    assert lines[0].startswith("data     folder")
+    assert lines[1] == "val      4 images in images/; tags from labels.csv, 1 without tags; 3 masks from masks/"
+    assert lines[2] == "classes  3: circle 2, square 1, triangle 1 (images)"
+    saved = json.loads((tmp_path / "data.json").read_text())
+    assert saved["splits"]["val"]["masks"] == 3
+    caplog.clear()
+    evaluate(network, data, quiet=True)
+    assert not caplog.records
+
+
+def test_absent_classes_are_named_beside_the_mean(network, data, capsys):
+    evaluate(network, data)
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mIoU"))
+    assert row.endswith("without square (no pixel in the ground truth)")
+
+
+def test_tags_and_masks_that_contradict_each_other_give_no_number(network, data, tmp_path, capsys):
+    change_ids(data, {1: 2})
+    with pytest.raises(TagsegError) as error:
+        evaluate(network, data, output=tmp_path / "out")
+    text = str(error.value)
+    assert "contradict the tags in 2 of 3 images, 0, 1 (tagged without a pixel: circle in 2 images" in text
+    assert "mask id 2 looks like 'circle'" in text
+    assert "\n" not in text
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_contradictions_can_be_accepted_and_are_said(network, data, tmp_path, capsys, caplog):
+    change_ids(data, {1: 2, 3: 2})
+    with pytest.raises(TagsegError, match=r"accept it with --data.contradictions warn"):
+        evaluate(network, data, quiet=True)
+    with caplog.at_level(logging.WARNING, "tagseg"):
+        evaluate(network, replace(data, contradictions="warn"), output=tmp_path)
+    assert "contradict the tags in 2 of 3 images" in caplog.text
+    printed = capsys.readouterr().out
+    assert "absent from the ground truth: circle, triangle" in printed
+    assert "of these tagged: circle, triangle" in printed
+    notes = json.loads((tmp_path / "data.json").read_text())["notes"]
+    assert any("contradict the tags" in note["text"] and note["warning"] for note in notes)
+
+
+def test_background_alone_is_no_bare_number(network, data, capsys):
+    change_ids(data, {1: 0, 3: 0, 255: 0})
+    with pytest.raises(TagsegError, match="they hold no id of a class"):
+        evaluate(network, data, quiet=True)
+    evaluate(network, replace(data, contradictions="warn"))
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mIoU"))
+    assert "of background alone: no class has a pixel in the ground truth" in row
+
+
+def test_scoring_the_segmentation_needs_no_tags(network, data):
+    with_tags = evaluate(network, data, quiet=True)
+    (Path(data.root) / "labels.csv").unlink()
+    without = evaluate(network, replace(data, classes=()), quiet=True)
+    np.testing.assert_array_equal(without.matrix, with_tags.matrix)
+    assert not without.notes
+    with pytest.raises(TagsegError, match="tag"):
+        evaluate(network, data, what="cam", quiet=True)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from tagseg.data.config import DataConfig
-from tagseg.data.images import read_image
+from tagseg.data.images import read_picture
 from tagseg.data.masks import save_mask
 from tagseg.errors import TagsegError
 from tagseg.files import replacing
@@ -243,11 +243,11 @@ def test_files_are_drawn_in_the_background_and_the_network_runs_in_the_foregroun
     trained, folder, tmp_path, monkeypatch
 ):
     drawing, encoding, reading = set(), set(), set()
-    real, draw, read = trained.segment_logits, export.draw_overlay, read_image
+    real, draw, read = trained.segment_logits, export.draw_overlay, read_picture
     who = threading.current_thread
     monkeypatch.setattr(trained, "segment_logits", lambda x: encoding.add(who()) or real(x))
     monkeypatch.setattr(export, "draw_overlay", lambda *a: drawing.add(who()) or draw(*a))
-    monkeypatch.setattr("tagseg.inference.batches.read_image", lambda path: reading.add(who()) or read(path))
+    monkeypatch.setattr("tagseg.inference.batches.read_picture", lambda path: reading.add(who()) or read(path))
     predict(trained, folder / "images", tmp_path, quiet=True, scales=(1.0,))
     main = threading.main_thread()
     assert encoding == {main}

@@ -12,7 +12,8 @@ from tagseg.data.images import read_image
 from tagseg.data.palette import palette
 from tagseg.errors import TagsegError
 from tagseg.inference import label_maps, predictor
-from tagseg.inference.predict import class_shares, name_outputs, predict
+from tagseg.inference.jobs import jobs_of
+from tagseg.inference.predict import class_shares, predict
 from tagseg.inference.segment import multi_scale_logits, to_input
 from tagseg.model.checkpoint import save_network
 from tagseg.pairwise.config import CrfConfig
@@ -38,7 +39,7 @@ def test_a_folder_of_all_kinds_of_images(network, photos, tmp_path):
     names = {"plain", "grey", "rgba", "deep", "turned", "one", "thin", "sub/Größe 図"}
     assert {p.name for p in done} == names
     expected = {f"masks/{n}.png" for n in names} | {f"overlays/{n}.jpg" for n in names}
-    expected |= {f"scores/{n}.npz" for n in names} | {"classes.csv", "predictions.csv"}
+    expected |= {f"scores/{n}.npz" for n in names} | {"classes.csv", "predictions.csv", "data.json"}
     assert files_in(out) == expected, "and no temporary file is left"
     for prediction in done:
         image = read_image(prediction.image)
@@ -65,7 +66,7 @@ def test_a_file_and_a_list_of_files_from_a_saved_network(network, photos, tmp_pa
     path = tmp_path / "run" / "best.safetensors"
     save_network(network, path)
     (single,) = predict(path.parent, photos / "grey.png", tmp_path / "a", overlays=False, quiet=True)
-    assert files_in(tmp_path / "a") == {"masks/grey.png", "classes.csv", "predictions.csv"}
+    assert files_in(tmp_path / "a") == {"masks/grey.png", "classes.csv", "predictions.csv", "data.json"}
     listed = predict(str(path), [photos / "grey.png", photos / "sub"], tmp_path / "b", quiet=True)
     assert [p.name for p in listed] == ["grey", "sub/Größe 図"]
     assert listed[0].mask.read_bytes() == single.mask.read_bytes()
@@ -100,7 +101,7 @@ def test_a_photo_too_large_for_memory_does_not_stop_the_others(network, photos, 
 def test_same_name_with_two_endings_gives_two_masks(network, tmp_path):
     for name in ("a.jpg", "a.png", "b.png"):
         Image.fromarray(photo(8, 8)).save(tmp_path / name)
-    names = [name for _, name in name_outputs(tmp_path, tmp_path / "out")]
+    names = [name for _, name in jobs_of(tmp_path, tmp_path / "out").named]
     assert names == ["a.jpg", "a.png", "b"]
 
 
@@ -108,7 +109,7 @@ def test_names_that_collide_nevertheless_are_an_error(tmp_path):
     for name in ("a.jpg", "a.png", "a.jpg.png"):
         Image.fromarray(photo(8, 8)).save(tmp_path / name)
     with pytest.raises(TagsegError, match=r"two images would both be written as a\.jpg"):
-        name_outputs(tmp_path, tmp_path / "out")
+        jobs_of(tmp_path, tmp_path / "out")
 
 
 def test_images_are_never_overwritten(network, photos, tmp_path):
@@ -123,7 +124,7 @@ def test_images_are_never_overwritten(network, photos, tmp_path):
 
 
 def test_an_image_named_twice_is_predicted_once(photos, tmp_path):
-    assert len(name_outputs([photos, photos / "grey.png", photos / "sub"], tmp_path / "out")) == 8
+    assert len(jobs_of([photos, photos / "grey.png", photos / "sub"], tmp_path / "out").named) == 8
 
 
 @pytest.mark.parametrize(

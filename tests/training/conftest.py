@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback
 
 from tagseg.config import replace
-from tagseg.frozen.config import FrozenConfig
+from tagseg.methods.config import with_method
 from tagseg.model.network import Network
 from tagseg.model.weights import read_weights
 from tagseg.training.train import train
@@ -63,8 +63,8 @@ CONV = with_fields(TINY, decoder="conv", decoder_width=8, drop_path=0.0)
 
 
 def frozen_config(root, output, **changes):
-    config = replace(tiny_config(root, output), method=FrozenConfig(), network=vars(CONV), features={"size": 32})
-    return replace(config, **changes)
+    config = with_method(tiny_config(root, output), "frozen")
+    return replace(replace(config, network=vars(CONV), features={"size": 32}), **changes)
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ import tagseg
 from tagseg.config import replace
 from tagseg.data import sources
 from tagseg.data.config import DataConfig
+from tagseg.data.images import read_image
 from tagseg.data.loaders import WholeImages
 from tagseg.errors import NonFiniteLoss, TagsegError
 from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.model.checkpoint import load_network, read_about, save_network
-from tagseg.model.heads import pooled
 from tagseg.model.network import Network
 from tagseg.presets import DEMO_WEIGHTS, PRESETS
 from tagseg.training import frozen as frozen_file
-from tagseg.training.frozen import fit_frozen, fit_tag_classifiers, frozen_device
+from tagseg.training.frozen import fit_frozen, frozen_device
 from tagseg.training.train import train
 
 from ..conftest import CLASSES, make_folder
@@ -35,7 +35,7 @@ def config(tagged_folder, tmp_path):
 
 def test_what_a_run_leaves(config):
     result = train(replace(config, run={"validate_every": 0.1}))
-    assert {path.name for path in result.folder.iterdir()} == {"config.yaml", "last.safetensors"}
+    assert {path.name for path in result.folder.iterdir()} == {"config.yaml", "data.json", "last.safetensors"}
     assert result.network == result.folder / "last.safetensors"
     assert result.steps == 6
     names = {"val/frozen/segmentation", "val/frozen/segmentation_accuracy", "val/frozen/tag_f1"}
@@ -57,6 +57,21 @@ def test_the_network_is_an_ordinary_one(config):
     with torch.no_grad():
         assert torch.equal(again.segment_logits(image), network.segment_logits(image))
         assert torch.equal(network(image).segmentation, network.segment_logits(image))
+
+
+def test_the_tag_prior_is_fitted_saved_and_used(config):
+    network = load_network(train(replace(config, network={"tag_prior": True})).folder)
+    without = load_network(train(replace(config, run={"output": f"{config.run.output}_without"})).folder)
+    assert network.tag_prior is not None
+    assert without.tag_prior is None
+    sample = sources.load(config.data, "train", masks=False).samples[0]
+    pixels = torch.from_numpy(read_image(sample.image)).permute(2, 0, 1)[None]
+    image = network.normalise(pixels[:, :, :32, :32])
+    with torch.no_grad():
+        features, logits = network.encoder(image), without.segment_logits(image)
+        maps = torch.cat([features.patches, features.auxiliary], dim=1)
+        assert torch.equal(network.segment_logits(image), network.tag_prior(logits, maps))
+        assert not torch.equal(network.segment_logits(image), logits)
 
 
 def _saved(network, path):
@@ -99,7 +114,7 @@ def test_an_interruption_keeps_the_features_and_the_rerun_is_equal(config, encod
         with pytest.raises(KeyboardInterrupt):
             train(config)
     encoded.clear()
-    assert {path.name for path in Path(config.run.output).iterdir()} == {"config.yaml"}
+    assert {path.name for path in Path(config.run.output).iterdir()} == {"config.yaml", "data.json"}
     result = train(config)
     assert encoded == [2], "four of six were kept"
     assert weights_equal(result.folder, whole.folder)
@@ -181,24 +196,6 @@ def test_only_the_first_images_are_scored_where_there_is_a_limit(config, caplog)
     with caplog.at_level(logging.INFO, "tagseg"):
         train(replace(config, run={"validate_every": 0.1, "val_limit": 1}))
     assert "1 images scored: segmentation" in caplog.text
-
-
-def test_the_classifiers_are_at_the_minimum_of_their_loss(config):
-    training = sources.load(config.data, "train", masks=False)
-    torch.manual_seed(0)
-    network = Network(config.network, CLASSES, pool=0.2)
-    features = frozen_file.frozen_features(
-        network, training, 32, Path(config.run.output), config.run, torch.device("cpu")
-    )
-    fit_tag_classifiers(network, features)
-    for classifier, maps in ((network.classifier, features.final()), (network.aux_classifier, features.auxiliary())):
-        values = pooled(maps.float(), 0.2).double()
-        weights = classifier.weight.detach().flatten(1).double().requires_grad_()
-        loss = torch.nn.functional.multilabel_soft_margin_loss(values @ weights.T, features.tags.double())
-        (loss + 1e-3 * weights.square().sum(dim=1).mean()).backward()
-        assert weights.grad is not None
-        assert weights.grad.abs().max() < 1e-3
-    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_the_device_is_the_one_that_was_asked_for(monkeypatch):

@@ -9,6 +9,7 @@ from tagseg.config import Config, replace
 from tagseg.config_file import save_config
 from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenConfig
+from tagseg.methods.config import with_method
 from tagseg.training import frozen
 from tagseg.training.run_folder import NETWORK, checkpoint_of, finished_network, refuse_to_overwrite
 from tagseg.training.train import train
@@ -66,8 +67,8 @@ def test_another_training_is_not_overwritten(tmp_path, holds, stepwise, resumes,
 
 
 def frozen_config(root, output):
-    config = tiny_config(root, output, run={"steps": 2, "validate_every": 1})
-    return replace(config, method=FrozenConfig(), features={"size": 32}, network={"decoder": "conv"})
+    config = with_method(tiny_config(root, output, run={"steps": 2, "validate_every": 0.1}), "frozen")
+    return replace(config, features={"size": 32}, network={"decoder": "conv"})
 
 
 @pytest.mark.slow

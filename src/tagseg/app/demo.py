@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagseg import presets
+from tagseg.arguments import check_kinds, check_path
 from tagseg.config import Config, replace
 from tagseg.config_file import NAME, read_config
 from tagseg.data import sources
@@ -43,6 +44,8 @@ def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, 
     Raises:
         TagsegError: the folder holds a demo with other settings, or cannot be written.
     """
+    check_path("output", output, "a folder (str or Path)")
+    check_kinds(locals(), steps="whole", scenes="whole", seed="whole")
     started, folder = time.monotonic(), Path(output)
     config = configuration(folder, steps, scenes, seed)
     training = sources.load(config.data, "train")  # its masks serve the grid picture alone
@@ -116,7 +119,7 @@ def _draw(
 ) -> None:
     """The grid picture of training scenes, the training curves, and the predictions of validation scenes."""
     from tagseg.beyond.offline_labels import label_file
-    from tagseg.data.masks import PngMask
+    from tagseg.data.masks import MaskFile
     from tagseg.inference.export import save_picture
     from tagseg.inference.predict import predict
     from tagseg.model.checkpoint import load_network
@@ -128,7 +131,7 @@ def _draw(
     network, plain = load_network(run), load_network(plain_run)
     rows = []
     for sample in training.samples[:PICTURED]:
-        label = PngMask(label_file(run / "labels", sample.name), sample.image, len(network.classes))
+        label = MaskFile(label_file(run / "labels", sample.name), sample.image, len(network.classes))
         rows.append(explain(network, sample, config, plain, label()))
     save_picture(folder / "grid.png", grid_picture(rows, network.classes))
     training_curves(read_logs(run), folder / "curves.png", panels=PANELS)
@@ -145,3 +148,4 @@ def _print_scores(scores: dict[str, float], folder: Path, seconds: float) -> Non
     ):
         print(f"  {100 * scores[name]:5.1f} %  {what}")
     print(f"pictures: {folder}/grid.png, {folder}/curves.png, {folder}/predictions/overlays")
+    print("not used: the method frozen, the default for photos; this small encoder does not suit it (docs/demo.md)")

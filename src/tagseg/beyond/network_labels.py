@@ -16,11 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.beyond.linear_probe import Loading
+from tagseg.beyond.made_from import Origin
 from tagseg.beyond.offline_labels import label_file, missing_labels, with_label_files
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.images import image_size
 from tagseg.data.loaders import whole_loader
 from tagseg.data.masks import save_mask
+from tagseg.model.fingerprint import weights_fingerprint
 from tagseg.model.network import Network, evaluating
 from tagseg.progress import with_progress
 
@@ -45,10 +47,12 @@ def network_labels(
         loading: how images are loaded.
         folder: for the label maps, PNGs at the images' size.
         device: runs the network.
-        keep: keep label maps that exist, as a resumed training does.
+        keep: keep label maps that exist and were made from the same, as a resumed training does.
     """
-    missing = missing_labels(images, folder, keep)
+    origin = network_origin(network, images, size)
+    missing = missing_labels(images, folder, keep, origin, tell=True)
     if missing:
+        origin.write(folder, without=[sample.name for sample in missing])
         logger.info("making labels of %d images with the network: %s", len(missing), folder)
         place = next(network.parameters()).device
         loader = whole_loader(replace(images, samples=tuple(missing)), size, loading.val_batch, loading.workers)
@@ -61,7 +65,13 @@ def network_labels(
                     label = tagged_label(score, tags, image_size(sample.image))
                     save_mask(label_file(folder, sample.name), label.to(torch.uint8).cpu().numpy())
         network.to(place)
+        origin.write(folder)
     return with_label_files(images, folder)
+
+
+def network_origin(network: Network, images: TaggedImages, size: int) -> Origin:
+    """What label maps of a network are made from."""
+    return Origin.of(images, weights_fingerprint(network, whole=True), {"labels": "network", "size": size})
 
 
 def tagged_label(

@@ -18,10 +18,12 @@ from torch import Tensor
 from tagseg.beyond.boundary_prior import BoundaryPrior, fit_boundary_prior, pseudo_label
 from tagseg.beyond.config import BeyondConfig
 from tagseg.beyond.linear_probe import Loading
+from tagseg.beyond.made_from import Origin
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.images import image_size
 from tagseg.data.loaders import whole_loader
-from tagseg.data.masks import PngMask, save_mask
+from tagseg.data.masks import MaskFile, save_mask
+from tagseg.model.fingerprint import weights_fingerprint
 from tagseg.model.network import Network, evaluating
 from tagseg.progress import with_progress
 
@@ -54,10 +56,12 @@ def offline_labels(
         loading: how images are loaded.
         folder: for the label maps, PNGs at the images' size.
         device: computes the features.
-        keep: keep label maps that exist, as a resumed training does.
+        keep: keep label maps that exist and were made from the same, as a resumed training does.
     """
-    missing = missing_labels(images, folder, keep)
+    origin = boundary_origin(network, images, config)
+    missing = missing_labels(images, folder, keep, origin, tell=True)
     if missing:
+        origin.write(folder, without=[sample.name for sample in missing])
         logger.info("making pseudo-labels of %d images with the boundary prior: %s", len(missing), folder)
         if network.config.weights == "none":
             logger.warning("its weights are random (network.weights none): labels then follow colours, if anything")
@@ -72,6 +76,7 @@ def offline_labels(
                 rest = replace(images, samples=tuple(missing))
                 _write(prior, encoded(network, rest, config, loading), missing, folder)
         network.to(place)
+        origin.write(folder)
     return with_label_files(images, folder)
 
 
@@ -80,16 +85,35 @@ def label_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.png"
 
 
-def missing_labels(images: TaggedImages, folder: Path, keep: bool) -> list[Sample]:
-    """The images whose label maps are to be made: all, or with ``keep`` those that have none in the folder."""
-    return [sample for sample in images.samples if not (keep and label_file(folder, sample.name).is_file())]
+def boundary_origin(network: Network, images: TaggedImages, config: BeyondConfig) -> Origin:
+    """What label maps of the boundary prior are made from."""
+    settings = {"labels": "boundary", "size": config.boundary_size, "foreground_share": config.foreground_share}
+    return Origin.of(images, weights_fingerprint(network), settings)
+
+
+def missing_labels(images: TaggedImages, folder: Path, keep: bool, origin: Origin, tell: bool = False) -> list[Sample]:
+    """The images whose label maps are to be made.
+
+    Args:
+        images: the training images.
+        folder: of the label maps.
+        keep: only those that have none in the folder, or one that was made from something else.
+        origin: what they would be made from now.
+        tell: say which are made anew, and why.
+    """
+    if not keep:
+        return list(images.samples)
+    outdated = origin.outdated(folder, lambda name: label_file(folder, name).is_file())
+    if tell:
+        outdated.tell()
+    return [s for s in images.samples if s.name in outdated.names or not label_file(folder, s.name).is_file()]
 
 
 def with_label_files(images: TaggedImages, folder: Path) -> TaggedImages:
     """The images with the label maps in a folder as labels."""
     count = len(images.classes)
     samples = (
-        replace(sample, label=PngMask(label_file(folder, sample.name), sample.image, count))
+        replace(sample, label=MaskFile(label_file(folder, sample.name), sample.image, count))
         for sample in images.samples
     )
     return replace(images, samples=tuple(samples))

@@ -70,7 +70,7 @@ class ScoreBatch:
 
     Attributes:
         images: (B, 3, S, S) float32, 0 to 255, resized to the training size.
-        tags: (B, K) float32, 0 or 1.
+        tags: (B, K) float32, 0 or 1; nan in all of a row where the tags of the image are not known.
         masks: B ground-truth label maps (H, W) uint8, each at its image's native size; 255 is not counted.
     """
 

@@ -1,172 +1,141 @@
-"""The ``coco`` source: tags and masks from COCO's ``instances_*.json``, without any conversion."""
+"""The ``coco`` source: tags and masks from COCO's JSON, as COCO and other tools lay it out, without any conversion."""
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Bool, UInt8
-from numpy import ndarray
-
+from tagseg.data.class_list import class_list
+from tagseg.data.coco_categories import label_categories
+from tagseg.data.coco_checks import Scored, check_counted, check_places
+from tagseg.data.coco_file import CocoFile, CocoImage, annotated_categories, read_coco_file
+from tagseg.data.coco_layout import choose_images, find_annotations, find_layout
+from tagseg.data.coco_mask import CocoMask, CocoObject
+from tagseg.data.coco_values import Key
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
-from tagseg.data.layout import choose_folder, data_root, locate, without_extension
-from tagseg.data.masks import check_size
-from tagseg.data.outlines import Outline, draw_outline, read_outline
-from tagseg.data.tags import ClassIndex, class_list
-from tagseg.errors import TagsegError, list_some
-
-
-class CocoObject(NamedTuple):
-    """One annotation: label 1 to K, outline (polygons, run lengths, or ``None`` if it is not kept), crowd or not."""
-
-    label: int
-    outline: Outline | None
-    crowd: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class CocoMask:
-    """Draws the ground-truth mask of one image from its annotations.
-
-    Where objects overlap, the smaller one is on top (a cup before a table); of equal ones the later.
-    Crowd regions are 255 where no object covers them. A pixel is inside a polygon if its centre is; pycocotools
-    differs by a pixel at some borders.
-
-    Attributes:
-        image: the image it belongs to.
-        size: height and width that the annotations were made at.
-        objects: the annotations.
-    """
-
-    image: Path
-    size: tuple[int, int]
-    objects: tuple[CocoObject, ...]
-
-    def __call__(self) -> UInt8[ndarray, "H W"]:
-        """Ids per pixel: 0 background, 1 to K foreground, 255 ignored.
-
-        Raises:
-            TagsegError: a damaged outline, or another size than the image's.
-        """
-        check_size(f"in the annotations of {self.image.name}", self.size, self.image)
-        drawn = [(IGNORE if o.crowd else o.label, self._draw(o)) for o in self.objects]
-        drawn.sort(key=lambda each: (each[0] != IGNORE, -np.count_nonzero(each[1])))
-        ids = np.zeros(self.size, np.uint8)
-        for label, inside in drawn:
-            ids[inside] = label
-        return ids
-
-    def _draw(self, annotated: CocoObject) -> Bool[ndarray, "H W"]:
-        try:
-            return draw_outline(annotated.outline or (), self.size)
-        except ValueError as error:
-            what = f"the annotations of {self.image.name} hold {error}"
-            raise TagsegError(f"{what}, expected COCO's run lengths: repair or remove the annotation") from error
-
-
-class _Image(NamedTuple):
-    file: str
-    size: tuple[int, int]
-    objects: tuple[tuple[int, CocoObject], ...]  # with the category id
+from tagseg.data.frames import Annotated, Frames, decide_frames
+from tagseg.data.held_back import held_back
+from tagseg.data.layout import data_root, locate
+from tagseg.data.names import names_of
+from tagseg.data.notes import Note
+from tagseg.data.resolver import without_extension
+from tagseg.errors import NothingToScore, TagsegError
 
 
 def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
-    """Load a split of COCO's layout: ``annotations/instances_<split>.json`` and images in ``<split>/``.
+    """Load a split of data in COCO's format (layouts: ``coco_layout``; what is read how: docs/data.md).
 
     - *Tags* are the categories annotated in the image, crowd regions included: a crowd shows people, so "no person"
       would be a wrong label. Only scoring ignores the pixels of crowds.
     - *Classes* are all categories by ascending id (COCO's ids have gaps: 1 to 90 become labels 1 to 80), or those of
       the settings, in their order; objects of other categories are then background.
     - *Masks* are drawn on reading (``CocoMask``).
+    - *Splits* have a file each. Of a file that holds all, a fifth of the images is kept for scoring, as in ``folder``.
 
     Args:
-        config: the data settings; ``root``, ``images``, ``masks``, ``classes``, ``skip_missing`` apply.
+        config: the data settings; ``root``, ``tags`` (the file), ``images``, ``masks``, ``classes``, ``skip_missing``,
+            ``crowd``, ``frame`` and ``contradictions`` apply.
         split: ``train2014``, ``val2017`` ...
         masks: whether samples can read their masks; otherwise no outline is kept in memory.
 
     Raises:
-        TagsegError: a file or folder is absent or malformed.
+        TagsegError: a file or folder is absent or malformed, or could be read in two ways.
+        NothingToScore: masks are asked for, and no object is counted in scoring.
     """
     root = data_root(config.root)
     masks = _wants_masks(config, masks)
-    path = _annotation_file(root, split)
-    categories, entries = _read(path, masks)
-    # sorted by id: the published order of labels
-    classes = class_list(config.classes, root) or tuple(name for _, name in sorted(categories.items()))
-    index = ClassIndex(tuple(categories.values()))
-    index(classes, f"--data.classes, looked up among the categories of {path.name}")
-    label_of = {category: classes.index(name) + 1 for category, name in categories.items() if name in classes}
+    path, whole = find_annotations(config, root, split)
+    file = read_coco_file(path, masks)
+    listed = class_list(config.classes, root)
+    labels = label_categories(file, listed.names, lambda: _annotated_elsewhere(root, path), names_of(config.no_tag))
+    entries = _of_split(file, config, split) if whole else file.images
+    if not entries:
+        raise TagsegError(f"{path} lists no image for split {split!r}, expected one at least: choose another split")
 
-    images = choose_folder(root, config.images, (split, f"images/{split}", "images"), "--data.images")
-    if images is None:
-        raise TagsegError(
-            f"{root} has no folder {split}, expected COCO's layout, images in {split}/: set --data.images"
+    names = [entry.file for entry in entries]
+    is_part = len(entries) < len(file.images)
+    folder = choose_images(config, root, path, split, names)
+    files, located = locate(names, folder, path.name, config.skip_missing)
+    entries = [entry for entry in entries if entry.file in files]
+    paths = [folder / files[entry.file] for entry in entries]
+    notes = (_found(root, path, folder, is_part), *file.notes, *listed.notes, *labels.notes, *located)
+    frames = Frames("displayed", "displayed")
+    count_crowds = config.crowd == "objects"
+    if masks:
+        frames, checked = _check(config, Scored(path, entries, labels.classes, labels.label_of, count_crowds), paths)
+        notes += checked
+    samples = tuple(
+        Sample(
+            without_extension(files[entry.file]),
+            image,
+            _tags(entry, labels.label_of),
+            CocoMask(image, entry.size, _objects(entry, labels.label_of, count_crowds), frames) if masks else None,
         )
-    kept = {entry.file: _labelled(entry, label_of) for entry in entries}
-    if len(kept) < len(entries):
-        raise TagsegError(f"{path} lists an image file twice, expected each once: remove the copies")
-    files = locate(kept, images, path.name, config.skip_missing)
-    samples = []
-    for entry in entries:
-        if entry.file in files:
-            image = images / files[entry.file]
-            objects = kept[entry.file]
-            mask = CocoMask(image, entry.size, objects) if masks else None
-            samples.append(Sample(without_extension(files[entry.file]), image, _tags(objects), mask))
-    return TaggedImages(f"coco ({root}), split {split}", classes, tuple(samples), path.name)
+        for entry, image in zip(entries, paths, strict=True)
+    )
+    return TaggedImages(f"coco ({root}), split {split}", labels.classes, samples, path.name, notes)
 
 
 def _wants_masks(config: DataConfig, masks: bool) -> bool:
-    if config.tags != "auto" or config.masks not in ("auto", "none"):
-        key, value = ("tags", config.tags) if config.tags != "auto" else ("masks", config.masks)
-        expected = "expected auto (or none for masks): COCO's tags and masks come from its annotations"
-        raise TagsegError(f"--data.{key} is {value!r}, {expected}; remove it, or use --data.source folder")
+    if config.masks not in ("auto", "none"):
+        raise TagsegError(
+            f"--data.masks is {config.masks!r}, expected auto or none: COCO's masks come from its annotations; "
+            "remove it, or use --data.source folder"
+        )
     return masks and config.masks == "auto"
 
 
-def _annotation_file(root: Path, split: str) -> Path:
-    path = root / "annotations" / f"instances_{split}.json"
-    if not path.is_file():
-        present = sorted(p.stem.removeprefix("instances_") for p in path.parent.glob("instances_*.json"))
-        known = list_some(present, most=10) or "none"
-        raise TagsegError(f"{path} does not exist, splits present: {known}; set --data.train_split or .val_split")
-    return path
+def _annotated_elsewhere(root: Path, path: Path) -> frozenset[Key]:
+    others = (other for other in find_layout(root).files if other != path)
+    return frozenset().union(*(annotated_categories(other) for other in others))
 
 
-def _read(path: Path, outlines: bool) -> tuple[dict[int, str], list[_Image]]:
-    """Names by category id, and the images in the file's order, with outlines if asked for."""
-    try:
-        content = json.loads(path.read_bytes())
-        categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
-        objects: dict[int, list[tuple[int, CocoObject]]] = defaultdict(list)
-        for entry in content["annotations"]:
-            outline = read_outline(entry["segmentation"]) if outlines else None
-            if entry["category_id"] not in categories:
-                raise ValueError(f"the category {entry['category_id']}, which it does not define")
-            annotated = CocoObject(
-                0, outline, bool(entry.get("iscrowd"))
-            )  # its label follows when the classes are known
-            objects[entry["image_id"]].append((entry["category_id"], annotated))
-        images = [
-            _Image(str(entry["file_name"]), (entry["height"], entry["width"]), tuple(objects[entry["id"]]))
-            for entry in content["images"]
-        ]
-    except KeyError as error:
-        raise TagsegError(f"{path} has an entry without {error}, expected COCO's instances: check the file") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise TagsegError(f"{path} cannot be read ({error}), expected COCO's instances: check the file") from error
-    return categories, images
+def _of_split(file: CocoFile, config: DataConfig, split: str) -> Sequence[CocoImage]:
+    """The images of a split, where the file holds all."""
+    if config.train_split == config.val_split or not config.val_split or not file.images:
+        return file.images
+    scored = split == config.val_split
+    countable = file.outlined if config.crowd == "objects" else file.outlined - {True}
+    if config.masks == "none" or not countable:
+        if scored:
+            crowds = "but of crowd regions (count them with --data.crowd objects) " if file.outlined else ""
+            raise NothingToScore(
+                f"{file.path} has no outlines {crowds}and no splits: all its images train, none is scored"
+            )
+        return file.images
+    kept = held_back([image.file for image in file.images])
+    return [image for image, is_kept in zip(file.images, kept, strict=True) if is_kept == scored]
 
 
-def _labelled(entry: _Image, label_of: dict[int, int]) -> tuple[CocoObject, ...]:
-    """The objects of the chosen classes, with their labels."""
-    return tuple(o._replace(label=label_of[c]) for c, o in entry.objects if c in label_of)
+def _found(root: Path, path: Path, folder: Path, is_part: bool) -> Note:
+    places = [os.path.relpath(place, root) for place in (path, folder)]
+    one = ", one file for all splits, of whose images a fifth is kept for scoring" if is_part else ""
+    return Note(f"annotations {places[0]}{one}; images in {'the root' if places[1] == '.' else places[1] + '/'}")
 
 
-def _tags(objects: tuple[CocoObject, ...]) -> tuple[int, ...]:
-    return tuple(sorted({o.label - 1 for o in objects}))
+def _check(config: DataConfig, scored: Scored, paths: list[Path]) -> tuple[Frames, tuple[Note, ...]]:
+    placed = check_places(scored)
+    photos = [Annotated(path, image.size, _reach(image)) for path, image in zip(paths, scored.images, strict=True)]
+    frames, turned = decide_frames(config.frame, photos)
+    return frames, (*placed, *turned, *check_counted(scored, stop=config.contradictions == "stop"))
+
+
+def _reach(image: CocoImage) -> tuple[float, float] | None:
+    extents = [each.extent for each in image.annotations if each.extent is not None]
+    return (max(e[3] for e in extents), max(e[2] for e in extents)) if extents else None
+
+
+def _objects(image: CocoImage, label_of: dict[Key, int], count_crowds: bool) -> tuple[CocoObject, ...]:
+    """The objects of the chosen classes, and those to be ignored."""
+    return tuple(
+        CocoObject(IGNORE if each.crowd and not count_crowds else label, each.outline, each.extent, each.key)
+        for each in image.annotations
+        if (label := label_of.get(each.category, 0))
+    )
+
+
+def _tags(image: CocoImage, label_of: dict[Key, int]) -> tuple[int, ...]:
+    labels = {label_of.get(each.category, 0) for each in image.annotations}
+    return tuple(sorted(label - 1 for label in labels if 0 < label < IGNORE))

@@ -24,16 +24,32 @@ class DataConfig(Section):
     val_split: str = "val"
     """Validation split; the empty string scores nothing."""
     tags: str = "auto"
-    """Where tags come from. folder: a CSV or JSON-lines file (``auto`` finds ``labels.csv``, ``tags.csv`` or their
-    ``.jsonl``). voc: ``auto``, ``xml``, ``masks``, a ``.npy`` or a CSV file. coco: ``auto``."""
+    """Where tags come from. folder: a CSV or JSON file (``auto`` finds ``labels.csv``, ``tags.csv`` or their
+    ``.jsonl``, ``.json``, ``.tsv``). voc: ``auto``, ``xml``, ``masks``, a ``.npy`` or a CSV file. coco: ``auto``, or
+    the JSON file."""
     images: str = "auto"
     """Folder of the images, relative to the root; ``auto`` finds it."""
     masks: str = "auto"
     """Folder of the masks, relative to the root; ``auto`` finds it, ``none`` ignores them."""
+    colours: str = "auto"
+    """What the colours of masks mean: a file of names and colours such as CVAT's ``labelmap.txt``, which ``auto``
+    finds; ``ids``: nothing, palette indices are class ids even where the palette looks re-sorted."""
     classes: str | tuple[str, ...] = ()
-    """Class names, or a file with one name on each line; empty: from the data."""
+    """Class names, as a list or ``cat,dog``, or a file with one name on each line; empty: from the data."""
+    separator: str = "auto"
+    """What separates tags in one cell of a tag file: ``auto`` (found out), the character itself, ``space``, ``tab`` or
+    ``newline``; ``none``: each cell is one tag."""
+    no_tag: str | tuple[str, ...] = ()
+    """Tags that mean that no class is in the image, beside ``nan``, ``none`` and the like: ``no finding``."""
     skip_missing: bool = False
     """Leave out images that do not exist instead of raising an error."""
+    contradictions: Literal["stop", "warn"] = "stop"
+    """Where tags and masks contradict each other in most images: ``stop``, or ``warn`` and go on."""
+    crowd: Literal["ignore", "objects"] = "ignore"
+    """coco: whether scoring leaves out the pixels of crowd regions (``iscrowd`` 1), or counts them as ``objects``."""
+    frame: Literal["auto", "displayed", "stored"] = "auto"
+    """Whether masks and outlines were drawn on photos as ``displayed``, with their EXIF rotation, or on the ``stored``
+    pixels; ``auto`` takes them as displayed, unless sizes and outlines of COCO's JSON tell otherwise."""
     untagged: bool = True
     """Keep images without tags, which are all background; the published COCO lists omit them."""
     scenes: int = 400

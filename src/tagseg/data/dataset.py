@@ -24,6 +24,7 @@ class Sample:
         name: unique in the dataset; output files are named after it. May contain ``/``.
         image: the image file.
         tags: indices of the foreground classes in it, 0 to K-1, ascending; empty for a pure-background image.
+        tags_known: whether its tags are known; if not, ``tags`` is empty, and only scoring by masks can use the image.
         mask: reads the ground-truth mask, uint8 (H, W) at the image's size as displayed (EXIF rotation applied): 0
             background, 1 to K foreground, 255 ignored. ``None`` if there is none. Picklable. Raises ``TagsegError``.
         label: like ``mask``, a label map to train on that exists before the training; ``None`` if there is none.
@@ -34,6 +35,7 @@ class Sample:
     tags: tuple[int, ...]
     mask: Callable[[], UInt8[ndarray, "H W"]] | None = None
     label: Callable[[], UInt8[ndarray, "H W"]] | None = None
+    tags_known: bool = True
 
 
 @dataclass(frozen=True)

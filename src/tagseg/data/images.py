@@ -1,25 +1,25 @@
-"""Image files: listing them, and reading any of them as 8-bit RGB, as displayed.
+"""Image files of any kind, judged by their content and not by their ending, read as 8-bit RGB, as displayed.
 
-EXIF rotation is applied, transparent pixels get a white background, 16-bit grey is scaled to 8 bits and not clipped.
-Of an animation the first frame is read.
+EXIF rotation is applied; of several pages or frames the first is read. ``pixels`` says what becomes of other modes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from tagseg.data.file_kinds import CAMERA_RAW, RAW, Kind, identify, named_file
+from tagseg.data.pixels import Stored, deep_rgb, is_deep_and_dark, to_rgb
 from tagseg.errors import TagsegError
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
-"""File name endings that count as images, in lower case; ``.JPG`` counts too."""
 
 _ORIENTATION = 274
 _UPRIGHT = {
@@ -34,63 +34,101 @@ _UPRIGHT = {
 """EXIF orientation → the operation that turns the image upright; 5 to 8 swap height and width."""
 
 
-def list_files(folder: Path, extensions: tuple[str, ...]) -> list[str]:
-    """Files under a folder with one of the extensions (lower case), as sorted names relative to it, with ``/``.
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Most pixels of an image that is read: above, a few bytes may be made to fill the memory. Pillow's own limit."""
+MAX_PIXELS = "TAGSEG_MAX_PIXELS"
+"""The environment variable that sets another limit, for every verb and the Python API alike."""
 
-    Hidden files and folders are left out; links to folders are followed, each folder once.
+READING = 2
+"""Changes where the pixels of a file are read in another way, so that what was computed from them is made anew."""
 
-    Raises:
-        TagsegError: the folder does not exist.
-    """
-    if not folder.is_dir():
-        raise TagsegError(f"the folder {folder} does not exist, expected a folder of files: check its path")
-    names: list[str] = []
-    visited: set[str] = set()
-    waiting = [""]
-    while waiting:
-        inside = waiting.pop()
-        real = os.path.realpath(folder / inside)
-        if real in visited:
-            continue
-        visited.add(real)
-        with os.scandir(real) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.name.lower().endswith(extensions) and entry.is_file():
-                    names.append(inside + entry.name)
-                elif entry.is_dir():
-                    waiting.append(f"{inside}{entry.name}/")
-    return sorted(names)
+_pillow_unlimited = RLock()
 
 
-def find_images(folder: Path) -> list[Path]:
-    """All images under a folder and its sub-folders, sorted by name.
+class Picture(NamedTuple):
+    """An image as read: uint8 (H, W, 3), and remarks (of ``pixels.REMARKS``) on what is not literally in the file."""
 
-    Raises:
-        TagsegError: the folder does not exist or holds no image.
-    """
-    paths = [folder / name for name in list_files(folder, EXTENSIONS)]
-    if not paths:
-        known = ", ".join(EXTENSIONS)
-        raise TagsegError(f"{folder} holds no image, expected files ending in {known}: check the folder's path")
-    return paths
+    pixels: UInt8[ndarray, "H W 3"]
+    remarks: tuple[str, ...] = ()
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """Open an image without decoding its pixels; all errors of decoders become one-line ``TagsegError``s."""
     try:
-        with Image.open(path) as image:
+        with ExitStack() as stack:
+            image = _open(path, stack)
+            stack.enter_context(_within_limit(path, image))
             yield image
-    except TagsegError:
+    except (TagsegError, MemoryError):
         raise
     except FileNotFoundError:
         raise TagsegError(f"the image {path} does not exist, expected an image file: check its name") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise TagsegError(f"the image {path} cannot be opened ({error.strerror}), expected a file to read") from error
     except Exception as error:  # damaged files raise OSError, SyntaxError, struct.error, ...
         reason = " ".join(str(error).split()) or type(error).__name__
-        expected = "expected a complete JPEG, PNG, BMP, WebP, TIFF or GIF file: replace it or leave it out"
+        expected = "expected a complete image file: replace it or leave it out"
         raise TagsegError(f"{path} cannot be read as an image ({reason}), {expected}") from error
+
+
+def _open(path: Path, stack: ExitStack) -> Image.Image:
+    """The image of a file, which is closed with the stack."""
+    file = stack.enter_context(path.open("rb"))
+    if path.suffix.lower() in RAW:
+        raise _no_photo(path, CAMERA_RAW)
+    try:
+        image = identify(file, path)
+    except Image.DecompressionBombError:  # of formats that check by themselves
+        with _pillow_without_limit():
+            image = identify(file, path)
+    if image is None:
+        raise _no_photo(path, named_file(file))
+    return image
+
+
+def _no_photo(path: Path, kind: Kind) -> TagsegError:
+    return TagsegError(f"{path} cannot be read as an image: it is {kind.one}, expected a photo: {kind.way_out}")
+
+
+@contextmanager
+def _within_limit(path: Path, image: Image.Image) -> Iterator[None]:
+    """Refuse an image of more pixels than the limit; let Pillow decode what is within it."""
+    pixels, limit = image.width * image.height, max_pixels()
+    if pixels > limit:
+        raise TagsegError(
+            f"{path} has {pixels:,} pixels ({image.width} x {image.height}), expected at most {limit:,}, as a hostile "
+            f"file can claim any size: allow it by setting the environment variable {MAX_PIXELS}={pixels}, cut it into "
+            "tiles, or leave it out"
+        )
+    with _pillow_without_limit() if pixels > (Image.MAX_IMAGE_PIXELS or pixels) else nullcontext():
+        yield
+
+
+@contextmanager
+def _pillow_without_limit() -> Iterator[None]:
+    """Pillow's limit is one for the process: it is lifted by one thread at a time, and put back."""
+    with _pillow_unlimited:
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def max_pixels() -> int:
+    """Most pixels of an image that is read: ``TAGSEG_MAX_PIXELS``, or the default.
+
+    Raises:
+        TagsegError: the environment variable is no positive integer.
+    """
+    text = os.environ.get(MAX_PIXELS, "").strip().replace("_", "").replace(",", "")
+    if not text:
+        return DEFAULT_MAX_PIXELS
+    if not text.isdecimal() or int(text) < 1:
+        raise TagsegError(f"the environment variable {MAX_PIXELS} is {text!r}, expected a number of pixels, 1 or more")
+    return int(text)
 
 
 def read_image(path: Path, reduction: int = 1) -> UInt8[ndarray, "H W 3"]:
@@ -104,13 +142,52 @@ def read_image(path: Path, reduction: int = 1) -> UInt8[ndarray, "H W 3"]:
     Raises:
         TagsegError: the file is absent, is no image or is damaged.
     """
+    return read_picture(path, reduction).pixels
+
+
+def read_picture(path: Path, reduction: int = 1) -> Picture:
+    """As ``read_image``, with remarks on what was read other than literally."""
     with opened(path) as image:
+        stored = Stored.of(image)  # first: a TIFF file is decoded to find its orientation
         upright = _UPRIGHT.get(_orientation(image))
         if reduction > 1 and min(image.size) >= reduction:
             # no mode: grey and CMYK stay what they are. Pillow divides by the most that leaves at least this size.
             image.draft(None, (image.width // reduction, image.height // reduction))
-        rgb = _to_rgb(image)
-        return np.array(rgb if upright is None else rgb.transpose(upright))
+        rgb, remarks = to_rgb(image, stored)
+        if is_deep_and_dark(image, stored):
+            with opened(path) as again:
+                deep, fewer = deep_rgb(image, again)
+            rgb, remarks = Image.fromarray(deep), (*remarks, *fewer)
+        return Picture(np.array(rgb if upright is None else rgb.transpose(upright)), remarks)
+
+
+class StoredFrame(NamedTuple):
+    """How an image is stored: its (H, W) in pixels, and the EXIF orientation, 1 to 8, that it is displayed with."""
+
+    size: tuple[int, int]
+    orientation: int
+
+    @property
+    def displayed(self) -> tuple[int, int]:
+        """(H, W) as displayed; 5 to 8 swap the two."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+def stored_frame(path: Path) -> StoredFrame:
+    """How an image is stored and displayed; reads the header only (but decodes TIFF, which counts as upright).
+
+    Raises:
+        TagsegError: the file is absent or is no image.
+    """
+    with opened(path) as image:
+        orientation = _orientation(image)
+        return StoredFrame((image.height, image.width), orientation)
+
+
+def turn_upright(ids: UInt8[ndarray, "H W"], orientation: int) -> UInt8[ndarray, "_H _W"]:
+    """Turn a map from the stored frame to the displayed one, as the image of this EXIF orientation is."""
+    upright = _UPRIGHT.get(orientation)
+    return ids if upright is None else np.array(Image.fromarray(ids).transpose(upright))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -119,9 +196,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         TagsegError: the file is absent or is no image.
     """
-    with opened(path) as image:
-        swapped = _orientation(image) >= 5
-        return (image.width, image.height) if swapped else (image.height, image.width)
+    return stored_frame(path).displayed
 
 
 def _orientation(image: Image.Image) -> int:
@@ -135,21 +210,3 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # damaged EXIF: viewers show such an image unturned
         return 1
     return orientation if orientation in _UPRIGHT else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_8_bits(grey: ndarray) -> UInt8[ndarray, "H W"]:
-    """Scale grey of more than 8 bits: integers of 0 to 65535, floats of 0 to 1. Other ranges raise ``ValueError``."""
-    most = 1 if grey.dtype.kind == "f" else 65535
-    low, high = grey.min(), grey.max()
-    if not (low >= 0 and high <= most):  # also true of NaN
-        raise ValueError(f"its grey values go from {low} to {high}, only 0 to {most} can be scaled to 8 bits")
-    return np.round(grey.astype(np.float64) * (255 / most)).astype(np.uint8)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from tagseg.data.images import EXTENSIONS, list_files
+from tagseg.data.listing import list_photos
+from tagseg.data.notes import Note
+from tagseg.data.resolver import BACKSLASHES, REASONS, Match, Resolver, fold_name, without_extension
 from tagseg.errors import TagsegError, list_some
-
-logger = logging.getLogger("tagseg")
 
 
 def data_root(setting: str) -> Path:
@@ -52,87 +52,130 @@ def choose_file(root: Path, setting: str, flag: str) -> Path:
     raise TagsegError(f"{flag} is {setting!r}, expected a file: neither {root / setting} nor {setting} exists")
 
 
-def without_extension(name: str) -> str:
-    """``a/b.jpg`` → ``a/b``; only extensions of images are removed: ``img.001`` → ``img.001``."""
-    stem, extension = os.path.splitext(name)
-    return stem if extension.lower() in EXTENSIONS else name
+class Located(NamedTuple):
+    """Images of a list that were found.
 
-
-class FileIndex:
-    """Finds files under a folder, which is listed once, by name.
-
-    An exact match is preferred. Otherwise the extension may be missing, and case and Unicode normalisation may differ.
+    Attributes:
+        files: name in the list → file name with extension, relative to the folder; in the order of the list.
+        notes: which names are not literally those of their files, and which images are absent.
     """
 
-    def __init__(self, folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> None:
-        self.folder = folder
-        self._exact: dict[str, list[str]] = {}
-        self._loose: dict[str, list[str]] = {}
-        for name in list_files(folder, extensions):
-            for key in (name, without_extension(name)):
-                self._exact.setdefault(key, []).append(name)
-                self._loose.setdefault(fold_name(key), []).append(name)
+    files: dict[str, str]
+    notes: tuple[Note, ...]
 
-    def find(self, name: str) -> str | None:
-        """The file of this name, relative to the folder, or ``None``.
+
+class ImageFolder:
+    """The images under a folder, which is listed once.
+
+    Attributes:
+        photos: the images, and what else is there.
+    """
+
+    def __init__(self, folder: Path, apart: Iterable[Path] = ()) -> None:
+        """List the folder, but not the folders ``apart`` in it, such as that of the masks.
 
         Raises:
-            TagsegError: several files fit equally well.
+            TagsegError: the folder does not exist.
         """
-        matches = self._exact.get(name) or self._loose.get(fold_name(name)) or []
-        if len(matches) > 1:
-            several = list_some(matches)
-            raise TagsegError(
-                f"{name!r} could be {several} in {self.folder}, expected one file: write its name in full"
-            )
-        return matches[0] if matches else None
+        photos = list_photos(folder)
+        beside = tuple(f"{each.relative_to(folder).as_posix()}/" for each in apart if folder in each.parents)
+        names = tuple(name for name in photos.names if not name.startswith(beside))
+        self.photos = replace(photos, names=names)
+        self.folder = folder
+        self.resolver = Resolver(names, str(folder), folder.name)
+        self._found: dict[str, Match | None] = {}
+        paths = (folder.name, folder.as_posix(), folder.absolute().as_posix(), folder.resolve().as_posix())
+        self._prefixes = tuple(f"{path}/" for path in dict.fromkeys(paths))
+
+    def find(self, name: str) -> Match | None:
+        """The file of this name; absolute, or relative to the folder, its parent or the working folder is literal.
+
+        Raises:
+            TagsegError: several files fit equally well, or the name is that of a file elsewhere on this machine.
+        """
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _literal(self, name: str) -> str | None:
+        file = self.resolver.literal(name)
+        inside = (name.removeprefix(prefix) for prefix in self._prefixes if name.startswith(prefix))
+        return file or next(filter(None, map(self.resolver.literal, inside)), None)
+
+    def _find(self, name: str) -> Match | None:
+        for plain, reasons in ((name, ()), (name.replace("\\", "/"), (BACKSLASHES,))):
+            file = self._literal(plain.removeprefix("./"))
+            if file is not None:
+                return Match(file, reasons)
+        match = self.resolver.find(name)
+        if match and os.path.isabs(name) and os.path.isfile(name):
+            found = self.folder / match.file
+            if not os.path.samefile(name, found):
+                raise TagsegError(
+                    f"{name} exists, but {found} is another file of that name, expected images below one folder: "
+                    "set --data.images to the folder that is meant"
+                )
+        return match
+
+    def locate(self, names: Iterable[str], named_in: str, skip_missing: bool) -> Located:
+        """Find the images of a list; see ``locate``."""
+        files: dict[str, str] = {}
+        missing: list[str] = []
+        taken: dict[str, str] = {}
+        other_than_literal: dict[str, list[str]] = {reason: [] for reason in REASONS}
+        for name in names:
+            match = self.find(name)
+            if match is None:
+                missing.append(name)
+                continue
+            other = taken.setdefault(without_extension(match.file), name)
+            if other != name:
+                raise TagsegError(
+                    f"{named_in} names {other!r} and {name!r}, which share the name {without_extension(match.file)!r} "
+                    f"in {self.folder}, expected one image a name (results are stored under it): rename or remove one"
+                )
+            files[name] = match.file
+            for reason in match.reasons:
+                other_than_literal[reason].append(f"{name} → {match.file}")
+        notes = [note for reason, examples in other_than_literal.items() for note in Note.of(reason, examples)]
+        if missing:
+            notes += self._missing(missing, len(files) + len(missing), named_in, skip_missing)
+        return Located(files, tuple(notes))
+
+    def _missing(self, missing: list[str], total: int, named_in: str, skip: bool) -> tuple[Note, ...]:
+        what = f"{len(missing)} of {total} images that {named_in} names are not in {self.folder}: {list_some(missing)}"
+        hint = "" if skip and len(missing) < total else self._hint(missing[0])
+        if not skip:
+            raise TagsegError(f"{what}{hint}; add them, or leave their rows out with --data.skip_missing true")
+        if len(missing) == total:
+            raise TagsegError(f"{what}{hint}; expected at least one image: check --data.images")
+        return Note.of(f"of {total} images that {named_in} names are not in {self.folder}, left out", missing, True)
+
+    def _hint(self, name: str) -> str:
+        """What may be meant by a name that is no image."""
+        last = fold_name(name.replace("\\", "/").rpartition("/")[2])
+        for kind, names in self.photos.left_out.items():
+            for each in names:
+                if fold_name(each.rpartition("/")[2]) == last:
+                    return f" ({each} is {kind.one}: {kind.way_out})"
+        near = self.resolver.nearest(name)
+        return f" (the nearest name to the first is {near})" if near else ""
 
 
-def fold_name(name: str) -> str:
-    """The name without differences of case and of Unicode normalisation."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool) -> dict[str, str]:
+def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool) -> Located:
     """Find the images of a list.
 
+    A literal name comes first, relative to the folder, its parent or the working folder, with or without extension.
+    Otherwise ``resolver.Resolver`` finds the only file that is meant, and a note says so.
+
     Args:
-        names: of images, with or without extension, relative to the folder or to its parent.
+        names: of images.
         folder: folder of the images.
         named_in: the list's name, for messages.
-        skip_missing: leave absent images out, with a warning, instead of raising.
-
-    Returns:
-        Name in the list → file name with extension, relative to the folder; in the order of the list.
+        skip_missing: leave absent images out, with a note, instead of raising.
 
     Raises:
-        TagsegError: images are absent, or two names mean files that are the same but for their extension.
+        TagsegError: images are absent, a name fits several, or two names mean one file or files that are the same but
+            for their extension.
     """
-    index = FileIndex(folder)
-    files: dict[str, str] = {}
-    missing: list[str] = []
-    taken: dict[str, str] = {}
-    for name in names:
-        file = index.find(name) or index.find(name.removeprefix(f"{folder.name}/"))
-        if file is None:
-            missing.append(name)
-            continue
-        other = taken.setdefault(without_extension(file), name)
-        if other != name:
-            raise TagsegError(
-                f"{named_in} names {other!r} and {name!r}, which share the name {without_extension(file)!r} "
-                f"in {folder}, expected one image a name (results are stored under it): rename or remove one"
-            )
-        files[name] = file
-    if missing:
-        _report_missing(missing, len(files) + len(missing), folder, named_in, skip_missing)
-    return files
-
-
-def _report_missing(missing: list[str], total: int, folder: Path, named_in: str, skip: bool) -> None:
-    what = f"{len(missing)} of {total} images that {named_in} names are not in {folder}: {list_some(missing)}"
-    if not skip:
-        raise TagsegError(f"{what}; add them, or leave their rows out with --data.skip_missing true")
-    if len(missing) == total:
-        raise TagsegError(f"{what}; expected at least one image: check --data.images")
-    logger.warning("%s; left out", what)
+    return ImageFolder(folder).locate(names, named_in, skip_missing)

@@ -17,14 +17,12 @@ from tagseg.data.batch import Batch, CroppedBatch, ScoreBatch
 from tagseg.data.batch_augmentation import AugmentationBatch
 from tagseg.data.config import ViewConfig
 from tagseg.data.dataset import TaggedImages
+from tagseg.data.file_kinds import JPEG
 from tagseg.data.images import image_size, read_image
 from tagseg.data.repeats import repeat_factors
 from tagseg.data.sampler import SampleKey, StepSampler
 from tagseg.data.seeds import seed_of
 from tagseg.data.views import ViewParameters, ViewSampler, crop, crop_label, reduction
-
-JPEG = (".jpg", ".jpeg")
-"""Extensions of files that may be decoded at a reduced size."""
 
 Item = tuple[tuple[Tensor, ...], list[Augmentation]]
 """The fields of one image of a ``Batch``, and the augmentations that are still to be applied."""
@@ -110,11 +108,13 @@ class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Image (3, S, S), tags (K,) and mask (H, W)."""
+        """Image (3, S, S), tags (K,), nan where they are not known, and mask (H, W)."""
         sample = self.images.samples[index]
         if sample.mask is None:
             raise ValueError(f"{sample.name} has no mask")  # the caller chose images with masks
-        return *self.whole[index], torch.from_numpy(np.array(sample.mask()))
+        image, tags = self.whole[index]
+        known = tags if sample.tags_known else torch.full_like(tags, torch.nan)
+        return image, known, torch.from_numpy(np.array(sample.mask()))
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

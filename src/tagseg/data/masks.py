@@ -1,67 +1,82 @@
-"""Masks as PNG files of class ids: read, checked against their image, and written."""
+"""Masks as files: read lazily as labels, checked against their image, and written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
-from tagseg.data.dataset import IGNORE
-from tagseg.data.images import image_size, opened
+from tagseg.data.frames import Frame
+from tagseg.data.images import StoredFrame, stored_frame, turn_upright
+from tagseg.data.mask_coding import Coding
+from tagseg.data.mask_pixels import read_pixels
 from tagseg.data.palette import palette
-from tagseg.errors import TagsegError, list_some
+from tagseg.errors import TagsegError
 from tagseg.files import replacing
 
 
 @dataclass(frozen=True)
-class PngMask:
-    """Reads the mask of one image from a palette or grey PNG: pixel values are labels, colours have no meaning.
+class MaskFile:
+    """Reads the mask of one image from a file that keeps pixels exactly.
 
     Attributes:
         path: the mask file, at the image's size as displayed.
         image: the image it belongs to.
         classes_count: K, number of foreground classes.
+        coding: what its pixels mean; by default they are labels (palette indices, grey levels), colours mean nothing.
+        frame: whether it is of the image as ``displayed``, or of its ``stored`` pixels, before the EXIF rotation.
     """
 
     path: Path
     image: Path
     classes_count: int
+    coding: Coding = Coding()
+    frame: Frame = "displayed"
 
     def __call__(self) -> UInt8[ndarray, "H W"]:
         """Ids per pixel: 0 background, 1 to K foreground, 255 ignored.
 
         Raises:
-            TagsegError: the file cannot be read, holds colours or ids out of range, or has another size than the image.
+            TagsegError: the file cannot be read, holds colours or ids that mean nothing, or has another size than the
+                image.
         """
-        with opened(self.path) as image:
-            if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
-                expected = "expected one channel of class ids (palette or grey PNG)"
-                raise TagsegError(f"the mask {self.path} is {image.mode}, {expected}: save ids, not colours")
-            ids = np.array(image)
-        check_size(str(self.path), (ids.shape[0], ids.shape[1]), self.image)
-        self._check_ids(ids)
-        return ids.astype(np.uint8)
-
-    def _check_ids(self, ids: ndarray) -> None:
-        wrong = (ids < 0) | (ids > self.classes_count) & (ids != IGNORE)
-        if wrong.any():
-            wrong_ids = list_some([str(i) for i in np.unique(ids[wrong])], most=5)
-            expected = f"expected 0 (background) to {self.classes_count} (last class) or {IGNORE} (ignored)"
-            raise TagsegError(f"the mask {self.path} holds the ids {wrong_ids}, {expected}: check the class list")
+        pixels = read_pixels(self.path)
+        size = (pixels.values.shape[0], pixels.values.shape[1])
+        stored = check_size(str(self.path), size, self.image, self.frame)
+        ids = self.coding.labels(pixels, self.classes_count, self.path)
+        return turn_upright(ids, stored.orientation) if self.frame == "stored" else ids
 
 
-def check_size(mask: str, size: tuple[int, int], image: Path) -> None:
-    """Raise ``TagsegError`` unless the (H, W) of a mask is that of its image as displayed; ``mask`` names the mask."""
-    expected = image_size(image)
-    if size != expected:
-        turned = size == expected[::-1]
-        way_out = "the image has an EXIF rotation, turn the mask too" if turned else "resize neither, or both"
-        shown = f"{expected[1]}×{expected[0]} (width×height as displayed)"
-        raise TagsegError(f"the mask {mask} is {size[1]}×{size[0]}, expected its image's {shown}, {image}: {way_out}")
+def check_size(mask: str, size: tuple[int, int], image: Path, frame: Frame | None = None) -> StoredFrame:
+    """How an image is stored, whose (H, W) a mask must have.
+
+    Args:
+        mask: names the mask in messages.
+        size: its (H, W).
+        image: its image.
+        frame: the setting of the frame; ``None``: as displayed, without a setting.
+
+    Raises:
+        TagsegError: the mask has another size than its image in that frame.
+    """
+    stored = stored_frame(image)
+    expected = stored.size if frame == "stored" else stored.displayed
+    if size == expected:
+        return stored
+    turned = f"the image has an EXIF rotation (orientation {stored.orientation})"
+    if size == stored.size:
+        way_out = f"{turned}, turn the mask too" + (", or set --data.frame stored if all are so" if frame else "")
+    elif size == stored.displayed:
+        way_out = f"{turned}, which the mask has already: leave out --data.frame stored"
+    elif size == expected[::-1]:
+        way_out = "height and width are swapped, turn the mask"
+    else:
+        way_out = "resize neither, or both"
+    shown = f"{expected[1]}×{expected[0]} (width×height as {frame or 'displayed'})"
+    raise TagsegError(f"the mask {mask} is {size[1]}×{size[0]}, expected its image's {shown}, {image}: {way_out}")
 
 
 def save_mask(path: Path, labels: UInt8[ndarray, "H W"]) -> None:

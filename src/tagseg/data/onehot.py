@@ -88,7 +88,7 @@ def read_onehot(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[str, ..
     expected = f"expected a dict of image id → array of {len(classes)} zeros and ones"
     try:
         table = _load(path)
-        tags = {str(key): _names(value, classes) for key, value in table.items()}
+        tags = {_key(key): _names(value, classes) for key, value in table.items()}
     except Exception as error:  # a damaged pickle raises nearly anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise TagsegError(f"{path} cannot be read ({reason}), {expected}: set --data.tags to xml or a CSV") from error
@@ -110,8 +110,13 @@ def _load(path: Path) -> dict[Any, Any]:
     return content
 
 
+def _key(key: Any) -> str:
+    return key.decode() if isinstance(key, bytes) else str(int(key) if isinstance(key, float | np.floating) else key)
+
+
 def _names(onehot: Any, classes: tuple[str, ...]) -> tuple[str, ...]:
     values = np.asarray(onehot.content if isinstance(onehot, _Array) else onehot)
+    values = values.reshape(-1) if values.size == max(values.shape, default=0) else values  # (1, K)
     if values.shape != (len(classes),) or not np.isin(values, (0, 1)).all():
         raise ValueError(f"a row has the shape {values.shape} or values other than 0 and 1")
     return tuple(name for name, present in zip(classes, values, strict=True) if present)

@@ -40,10 +40,11 @@ def read_outline(segmentation: Any) -> Outline:
         ValueError, TypeError, KeyError: it is neither polygons nor run lengths.
     """
     if isinstance(segmentation, dict):
-        height, width = segmentation["size"]
+        height, width = (int(side) for side in segmentation["size"])
         counts = segmentation["counts"]
         return RunLengths((height, width), counts if isinstance(counts, str) else np.asarray(counts, np.int64))
-    polygons = tuple(np.asarray(polygon, np.float32) for polygon in segmentation)  # a fifth of the lists' memory
+    with np.errstate(over="ignore"):  # too large for float32: infinite, refused below
+        polygons = tuple(np.asarray(polygon, np.float32) for polygon in segmentation)  # a fifth of the lists' memory
     if not all(p.ndim == 1 and len(p) % 2 == 0 and np.isfinite(p).all() for p in polygons):
         raise ValueError("a polygon that is not x0, y0, x1, y1, ...")
     return polygons

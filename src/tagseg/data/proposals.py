@@ -13,11 +13,12 @@ from jaxtyping import Int32
 from numpy import ndarray
 
 from tagseg.data.dataset import Sample, TaggedImages
-from tagseg.data.images import image_size, list_files
-from tagseg.data.layout import fold_name
+from tagseg.data.images import image_size
+from tagseg.data.listing import list_files
 from tagseg.data.masks import check_size
 from tagseg.data.proposal_outlines import JsonSegments, OutlinedSegments, read_coco
 from tagseg.data.proposal_pictures import KIND_FLAG, Kind, Picture, PictureStack, recognise
+from tagseg.data.resolver import fold_name
 from tagseg.data.segments import resized, same_aspect
 from tagseg.errors import TagsegError, list_some
 

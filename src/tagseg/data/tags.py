@@ -1,28 +1,38 @@
-"""Tag files (image-level labels as CSV or JSON lines) and class lists."""
+"""Tag files: image-level labels as CSV or JSON, as people and other tools write them."""
 
 from __future__ import annotations
 
-import csv
-import difflib
-import json
+import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tagseg.data.dataset import IGNORE
+from tagseg.data.class_index import TagNames, one_spelling
+from tagseg.data.class_list import check_classes
 from tagseg.data.layout import choose_file
+from tagseg.data.names import natural_order
+from tagseg.data.notes import Note
+from tagseg.data.tag_cells import find_splitter
+from tagseg.data.tag_columns import FROM_MASKS, Entries, rank, read_entries
+from tagseg.data.tag_table import Table, parse_table
+from tagseg.data.text_file import read_text
 from tagseg.errors import TagsegError, list_some
 
-FROM_MASKS = "labels_from_mask"
-"""Column of tags that were derived from masks."""
-
-_BACKGROUND = "background"
+TAG_FILES = (
+    *("labels.csv", "tags.csv", "labels.jsonl", "tags.jsonl", "labels.json", "tags.json", "labels.tsv", "tags.tsv"),
+    *("labels.ndjson", "tags.ndjson", "_classes.csv"),
+)
+"""File names that are tried for the tag file, in this order."""
+_NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".pkl", ".zip")
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", *_NO_TEXT)
+_EXPECTED = "a tag file (CSV, JSON lines or JSON)"
+_VECTOR = re.compile(r"[\[(]?\s*[01](?:\.0?)?(?:[\s,;|]+[01](?:\.0?)?)+\s*[\])]?")
 
 
 class TagRow(NamedTuple):
-    """One row of a tag file: image name, tags, split (empty: in none), and its last line."""
+    """The tags of one image: its name, tags, split (empty: in none), and its last line (or entry, of a JSON list)."""
 
     image: str
     labels: tuple[str, ...]
@@ -36,15 +46,19 @@ class TagTable:
 
     Attributes:
         path: the file.
-        rows: in the order of the file.
-        column: column of the tags, ``labels`` or ``labels_from_mask``.
-        has_splits: whether there is a ``split`` column.
+        rows: one an image, in the order of the file.
+        column: column of the tags, usually ``labels`` or ``labels_from_mask``.
+        has_splits: whether there is a column of splits.
+        unit: what ``TagRow.line`` counts, ``line`` or ``entry``.
+        notes: what was read other than literally.
     """
 
     path: Path
     rows: tuple[TagRow, ...]
     column: str
     has_splits: bool
+    unit: str = "line"
+    notes: tuple[Note, ...] = ()
 
     @property
     def tags_from(self) -> str:
@@ -56,193 +70,133 @@ class TagTable:
         return Counter(row.split for row in self.rows if row.split)
 
     def classes(self) -> tuple[str, ...]:
-        """All tags of the file, over all splits, sorted.
+        """All tags of the file, over all splits, in natural order: ``class2`` before ``class10``.
 
         Raises:
-            TagsegError: the file has no tag, or two that are the same but for case.
+            TagsegError: the file has no tag, or too many.
         """
-        classes = tuple(sorted({label for row in self.rows for label in row.labels}))
+        classes = tuple(sorted({label for row in self.rows for label in row.labels}, key=natural_order))
         check_classes(classes, f"the tags in {self.path}")
         return classes
 
 
-def read_tags(path: Path) -> TagTable:
+def usual_tag_file(root: Path) -> Path | None:
+    """The first of ``TAG_FILES`` that a folder has."""
+    return next((root / name for name in TAG_FILES if (root / name).is_file()), None)
+
+
+def find_tag_file(root: Path, setting: str) -> Path:
+    """The tag file of a setting; for ``auto`` the first of ``TAG_FILES`` that the root has.
+
+    Raises:
+        TagsegError: there is none; the message names what else is there.
+    """
+    if setting != "auto":
+        return choose_file(root, setting, "--data.tags")
+    usual = usual_tag_file(root)
+    if usual is not None:
+        return usual
+    names = ", ".join(TAG_FILES)
+    others = sorted(path.name for path in root.iterdir() if path.suffix.lower() in _TABLES and path.is_file())
+    name = next((other for other in others if other != "classes.txt"), "FILE")
+    if name.endswith(_NO_TEXT):
+        read_text(root / name, _EXPECTED)  # says what it is
+    others_text = f" (it has {list_some(others)})" if others else ""
+    raise TagsegError(
+        f"{root} has no tag file{others_text}, expected one of {names} with the columns image,labels "
+        f"('photo1.jpg,cat;dog'): add one, or set --data.tags {name}"
+    )
+
+
+def read_tags(
+    path: Path, known: tuple[str, ...] = (), separator: str = "auto", no_tag: tuple[str, ...] = ()
+) -> TagTable:
     """Read a tag file; no image is opened.
 
-    UTF-8. CSV (with a header; ``;`` between tags) or, for ``.jsonl``, JSON lines (an object on each line; tags as a
-    list or with ``;``). Columns: ``image`` (with or without extension, may be in sub-folders), ``labels`` (if absent,
-    ``labels_from_mask``) and optionally ``split``; others are ignored. An image without tags, or with the tag
-    ``background`` alone, is all background.
+    CSV with a header, fields separated by ``,`` ``;`` ``|`` or tabs, JSON lines, or JSON: a list of objects, or an
+    object of image names and their tags. UTF-8, or UTF-16 with a mark. Columns: the image (with or without extension,
+    may be in sub-folders), its tags (``labels``; if absent, ``labels_from_mask``; or what other tools call them), or a
+    column of 0 and 1 for each class, and optionally ``split``; others are ignored. Rows of one image are joined. An
+    image without tags, or with a tag that means none such as ``background`` or ``nan``, is all background.
+
+    Args:
+        path: the file.
+        known: the names of the class list, if there is one. They are never split, and decide what is a tag.
+        separator: between tags: ``auto`` (found from the whole column), ``none`` (one tag a cell), or itself.
+        no_tag: further tags that mean none, e.g. ``no finding``.
 
     Raises:
-        TagsegError: a malformed file (the message names the line), or two rows for one image.
+        TagsegError: no such file, or a malformed one (the message names the line); a cell that could be read two ways.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            read = _read_json_lines if path.suffix.lower() in (".jsonl", ".ndjson") else _read_csv
-            table = read(path, file)
-    except UnicodeDecodeError as error:
-        raise TagsegError(f"{path} is not UTF-8 text ({error.reason}), expected UTF-8: save it as UTF-8") from error
-    except OSError as error:
-        raise TagsegError(f"the tag file {path} cannot be read ({error.strerror}): check --data.tags") from error
-    first: dict[str, int] = {}
-    for row in table.rows:
-        line = first.setdefault(row.image, row.line)
-        if line != row.line:
-            raise TagsegError(
-                f"{path} names the image {row.image!r} on line {line} and again on line {row.line}, "
-                "expected one row an image: join them, with ';' between the tags"
-            )
-    return table
+    text, notes = read_text(path, _EXPECTED)
+    table = parse_table(path, text, rank)
+    entries = read_entries(table, known)
+    rows, more = _tagged(table, entries, known, separator, no_tag)
+    joined, joins = _joined(table, rows)
+    return TagTable(
+        path,
+        joined,
+        entries.column,
+        entries.has_splits,
+        table.unit,
+        (*notes, *table.notes, *entries.notes, *more, *joins),
+    )
 
 
-def _read_csv(path: Path, file: Iterable[str]) -> TagTable:
-    reader = csv.reader(file)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        column, has_splits = _check_header(path, header)
-        image, labels = header.index("image"), header.index(column)
-        split = header.index("split") if has_splits else None
-        rows = []
-        for fields in reader:
-            if not any(fields):
-                continue
-            if len(fields) != len(header):
-                raise TagsegError(
-                    f"{path} line {reader.line_num} has {len(fields)} fields, expected {len(header)} "
-                    f"({', '.join(header)}): separate tags by ';', put quotes around text with a comma"
-                )
-            tags = _split_tags(fields[labels].split(";"))
-            rows.append(_row(path, fields[image], tags, "" if split is None else fields[split], reader.line_num))
-    except csv.Error as error:
+def _tagged(
+    table: Table, entries: Entries, known: tuple[str, ...], separator: str, no_tag: tuple[str, ...]
+) -> tuple[list[TagRow], tuple[Note, ...]]:
+    """The rows with their tags, one spelling for each."""
+    cells = [(cell, f"{table.unit} {row.place}") for row in entries.rows for cell in row.cells]
+    if separator == "auto":
+        _refuse_vectors(table, [text for text, _ in cells if text.strip()])
+    splitter = find_splitter(cells, known, separator, str(table.path))
+    split = cache(splitter.split)  # most cells are like another
+    names = TagNames(known, no_tag)
+    rows = []
+    for row in entries.rows:
+        image = row.image.strip().removeprefix("./")
+        if not image:
+            where = table.where(row.place)
+            raise TagsegError(f"{where} names no image, expected its file name: fill it in or remove the {table.unit}")
+        tags = [tag for cell in row.cells for tag in split(cell)]
+        rows.append(TagRow(image, names((*tags, *row.tags), image), row.split.strip(), row.place))
+    notes = (*splitter.notes, *names.notes)
+    if known:
+        return rows, notes
+    name_of, more = one_spelling(row.labels for row in rows)
+    same = all(tag == name for tag, name in name_of.items())
+    respelled = rows if same else [row._replace(labels=_renamed(row.labels, name_of)) for row in rows]
+    return respelled, (*notes, *more)
+
+
+def _renamed(labels: tuple[str, ...], name_of: dict[str, str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name_of[label] for label in labels))
+
+
+def _refuse_vectors(table: Table, cells: list[str]) -> None:
+    if cells and all(_VECTOR.fullmatch(text.strip()) for text in cells):
         raise TagsegError(
-            f"{path} line {reader.line_num} is no CSV ({error}), expected a comma-separated table"
-        ) from error
-    return TagTable(path, tuple(rows), column, has_splits)
+            f"{table.path} has {cells[0]!r} for tags, a vector of zeros and ones, expected class names: write them, or "
+            "a column for each class; if 0 and 1 are names, set --data.separator"
+        )
 
 
-def _read_json_lines(path: Path, file: Iterable[str]) -> TagTable:
-    rows: list[TagRow] = []
-    header: tuple[str, bool] | None = None
-    for line, text in enumerate(file, 1):
-        if not text.strip():
+def _joined(table: Table, rows: list[TagRow]) -> tuple[tuple[TagRow, ...], tuple[Note, ...]]:
+    """One row an image; some tools write one a tag."""
+    first: dict[str, TagRow] = {}
+    again: dict[str, None] = {}
+    for row in rows:
+        other = first.setdefault(row.image, row)
+        if other is row:
             continue
-        where = f"{path} line {line}"
-        try:
-            entry = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise TagsegError(f"{where} is no JSON ({error.msg}), expected one object a line") from error
-        if not isinstance(entry, dict):
-            raise TagsegError(f'{where} is no JSON object, expected {{"image": ..., "labels": [...]}}')
-        columns = _check_header(Path(where), list(entry))
-        if columns != (header := header or columns):
-            raise TagsegError(f"{where} has the keys {', '.join(entry)}, expected the same keys on every line")
-        labels = entry[columns[0]]
-        labels = labels.split(";") if isinstance(labels, str) else labels
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise TagsegError(f"{where} has {columns[0]} = {labels!r}, expected a list of class names")
-        rows.append(_row(path, str(entry["image"]), _split_tags(labels), str(entry.get("split") or ""), line))
-    column, has_splits = header or ("labels", False)
-    return TagTable(path, tuple(rows), column, has_splits)
-
-
-def _check_header(path: Path, names: list[str]) -> tuple[str, bool]:
-    """The column of the tags, and whether there is a split column."""
-    column = "labels" if "labels" in names else FROM_MASKS
-    counts = [names.count(name) for name in ("image", column, "split")]
-    if counts[:2] != [1, 1] or counts[2] > 1:
-        columns = ", ".join(names) or "none"
-        raise TagsegError(f"{path} has the columns {columns}, expected image and labels (and maybe split), each once")
-    return column, counts[2] == 1
-
-
-def _row(path: Path, image: str, labels: tuple[str, ...], split: str, line: int) -> TagRow:
-    name = image.strip().replace("\\", "/").removeprefix("./")
-    if not name:
-        raise TagsegError(f"{path} line {line} names no image, expected its file name: fill it in or remove the line")
-    return TagRow(name, labels, split.strip(), line)
-
-
-def _split_tags(labels: list[str]) -> tuple[str, ...]:
-    stripped = (label.strip() for label in labels)
-    return tuple(dict.fromkeys(label for label in stripped if label and label != _BACKGROUND))
-
-
-def class_list(setting: str | tuple[str, ...], root: Path) -> tuple[str, ...]:
-    """The K foreground class names: from the settings, else ``classes.txt`` in the root, else ``()``.
-
-    A class file has one name on each line. Lines may be numbered: ``0 background``, ``1 cat``, ..., ``255 ignore``
-    (optional). A leading ``background`` is dropped, as it always is label 0.
-
-    Raises:
-        TagsegError: an absent or malformed file, duplicate names, or more names than a mask has labels.
-    """
-    if isinstance(setting, tuple) and setting:
-        classes, named_in = setting, "--data.classes"
-    elif setting or (root / "classes.txt").is_file():
-        path = choose_file(root, str(setting or "classes.txt"), "--data.classes")
-        classes, named_in = _read_class_file(path), str(path)
-    else:
-        return ()
-    classes = classes[1:] if classes[:1] == (_BACKGROUND,) else classes
-    check_classes(classes, named_in)
-    return classes
-
-
-def _read_class_file(path: Path) -> tuple[str, ...]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TagsegError(f"{path} is not UTF-8 text, expected a class name a line: save it as UTF-8") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines or lines[0].split() != ["0", _BACKGROUND]:
-        return tuple(lines)
-    numbered = [line.split(maxsplit=1) for line in lines]
-    if numbered[-1][0] == str(IGNORE):
-        numbered.pop()
-    for expected, parts in enumerate(numbered):
-        if len(parts) != 2 or parts[0] != str(expected):
+        if other.split != row.split:
             raise TagsegError(
-                f"{path} has the line {' '.join(parts)!r}, expected '{expected} name': number all or none"
+                f"{table.path} names the image {row.image!r} in the splits {other.split!r} ({table.unit} {other.line}) "
+                f"and {row.split!r} ({table.unit} {row.line}), expected one: correct it"
             )
-    return tuple(name for _, name in numbered)
-
-
-def check_classes(classes: tuple[str, ...], named_in: str) -> None:
-    """Raise ``TagsegError`` unless there are 1 to 254 classes with different names; case does not count."""
-    if not 1 <= len(classes) < IGNORE:
-        raise TagsegError(f"{named_in} gives {len(classes)} classes, expected 1 to {IGNORE - 1}: set --data.classes")
-    if not all(name.strip() for name in classes):
-        raise TagsegError(f"{named_in} has an empty class name, expected a name: remove it")
-    spellings = Counter(name.casefold() for name in classes)
-    twice = [name for name in classes if spellings[name.casefold()] > 1]
-    if twice:
-        raise TagsegError(f"{named_in} has classes twice, but for case: {list_some(twice)}; keep one spelling")
-
-
-class ClassIndex:
-    """Maps class names to indices 0 to K-1.
-
-    Attributes:
-        classes: the K foreground class names.
-    """
-
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = classes
-        self._index = {name: index for index, name in enumerate(classes)}
-
-    def __call__(self, labels: Iterable[str], where: str) -> tuple[int, ...]:
-        """Ascending indices of the tags; messages name their origin, ``where``.
-
-        Raises:
-            TagsegError: a tag that is no class.
-        """
-        try:
-            return tuple(sorted({self._index[label] for label in labels}))
-        except KeyError as error:
-            tag = str(error.args[0])
-        known = list_some(list(self.classes), most=30)
-        folded = {name.casefold(): name for name in self.classes}
-        near = difflib.get_close_matches(tag.casefold(), folded, n=1)
-        hint = f"did you mean {folded[near[0]]!r}?" if near else "correct it, or add it to the class list"
-        raise TagsegError(f"the tag {tag!r} of {where} is not in the class list ({known}): {hint}")
+        again[row.image] = None
+        first[row.image] = row._replace(labels=tuple(dict.fromkeys((*other.labels, *row.labels))))
+    single = all(len(row.labels) <= 1 for row in rows)
+    text = "images are on several rows, whose tags are joined"
+    return tuple(first.values()), Note.of(text, list(again), warning=not single)

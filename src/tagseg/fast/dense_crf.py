@@ -16,7 +16,7 @@ from tagseg.fast.bilateral import exact_filter
 from tagseg.fast.workspace import Workspace, Workspaces
 from tagseg.pairwise.bilateral import choose
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
-from tagseg.pairwise.crf import check_input
+from tagseg.pairwise.crf_input import Numbers, Pictures, check_input, crf_input
 from tagseg.pairwise.mean_field import mean_field
 
 if TYPE_CHECKING:
@@ -27,28 +27,29 @@ R = TypeVar("R")
 
 @torch.no_grad()
 def dense_crf(
-    probabilities: Float[Tensor, "B C H W"],
-    images: UInt8[Tensor, "B 3 H W"],
+    probabilities: Numbers,
+    images: Pictures,
     config: CrfConfig = PUBLISHED_CRF,
     workspaces: Workspaces | None = None,
 ) -> Float[Tensor, "B C H W"]:
     """Marginals of the CRF whose unary terms are −log of the probabilities; float32, on the probabilities' device.
 
     Args:
-        probabilities: of each class; they sum to one in each pixel.
-        images: 0 to 255.
+        probabilities: of each class, (B, C, H, W), a tensor or a NumPy array; they sum to one in each pixel.
+        images: (B, 3, H, W), 0 to 255, a tensor or a NumPy array of uint8 or any other numbers in this range; or a
+            Pillow image, or a list of them. Floats that are 0 to 1 are refused, as the kernel's colours are 0 to 255.
         config: kernels, iterations and how the bilateral one is evaluated; default: the published values.
         workspaces: memory kept from call to call; default: of this call.
 
     Raises:
-        TagsegError: values that are no probabilities, sizes that differ, or too many pixels for the exact filter on a
-            CPU.
+        TagsegError: values that are no probabilities, no pictures of 0 to 255, other axes, sizes that differ, or too
+            many pixels for the exact filter on a CPU.
     """
-    check_input(probabilities, len(images), images.shape[2], images.shape[3])
-    if not _in_loops(probabilities, config):
-        return mean_field(probabilities, images.to(probabilities.device).float(), config, exact_filter)
-    pixels = [image.permute(1, 2, 0).contiguous().cpu().numpy() for image in images]
-    pairs = list(zip(probabilities.detach(), pixels, strict=True))
+    planes, pictures = crf_input(probabilities, images, config)
+    if not _in_loops(planes, config):
+        return mean_field(planes, pictures.to(planes.device).float(), config, exact_filter)
+    pixels = [picture.permute(1, 2, 0).contiguous().cpu().numpy() for picture in pictures]
+    pairs = list(zip(planes, pixels, strict=True))
     return torch.stack(_each_image(pairs, config, workspaces, _planes, _same))
 
 

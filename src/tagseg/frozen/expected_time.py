@@ -20,18 +20,27 @@ def expected_seconds(
 
     Draws no random numbers and changes no weights.
     """
-    images = torch.zeros(2, 3, side, side, device=device)
     grid = side // network.patch_size
     maps = torch.zeros(batch, 2 * network.encoder.width, grid, grid, device=device)
     labels = torch.zeros(batch, FINER * grid, FINER * grid, dtype=torch.long, device=device)
     place = next(network.parameters()).device
     with evaluating(network.to(device)):
-        encode = _seconds(lambda: _encoded(network, images), device) / len(images)
+        encode = encoder_seconds(network, side, device)
         step = _seconds(lambda: torch.autograd.grad(
             segmentation_loss(network.decoder(maps), labels), list(network.decoder.parameters())
         ), device)  # fmt: skip
     network.to(place)
     return encode * photos, step * steps
+
+
+def encoder_seconds(network: Network, side: int, device: torch.device) -> float:
+    """Seconds of the encoder's forward pass for one image, without gradients; the network is on the device.
+
+    Draws no random numbers and changes no weights.
+    """
+    images = torch.zeros(2, 3, side, side, device=device)
+    with evaluating(network):
+        return _seconds(lambda: _encoded(network, images), device) / len(images)
 
 
 @torch.no_grad()

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from tagseg.beyond.linear_probe import Loading
 from tagseg.data.dataset import TaggedImages
+from tagseg.data.images import READING
 from tagseg.data.loaders import whole_loader
 from tagseg.errors import TagsegError
 from tagseg.frozen.cache import FeatureCache, content_hash
+from tagseg.model.fingerprint import add_encoder
 from tagseg.model.network import Network, evaluating
 from tagseg.progress import progress, with_progress
 
@@ -129,14 +131,11 @@ def cache_key(network: Network, side: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
     config = network.config
     # Equal weights with other attention heads or another activation give other features: name and options tell them.
-    settings = {"version": 2, "side": side, "aux": network.encoder.aux_index, "patch": network.patch_size,
-                "mean": config.mean, "std": config.std, "encoder": config.encoder.partition(".")[0],
-                "options": config.encoder_options}  # fmt: skip
+    settings = {"version": 2, "reading": READING, "side": side, "aux": network.encoder.aux_index,
+                "patch": network.patch_size, "mean": config.mean, "std": config.std,
+                "encoder": config.encoder.partition(".")[0], "options": config.encoder_options}  # fmt: skip
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    for name, weights in sorted(network.encoder.state_dict().items()):
-        if not name.startswith(("aggregation", "mask_token", "class_token")):  # which no map depends on
-            digest.update(f"{name}{tuple(weights.shape)}".encode())
-            digest.update(weights.detach().cpu().contiguous().float().numpy().tobytes())
+    add_encoder(digest, network)
     return digest.hexdigest()
 
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from tagseg.data.images import image_size, read_image
+from tagseg.data.images import image_size, read_picture
 from tagseg.errors import TagsegError
 from tagseg.inference.attempt import attempt, is_out_of_memory
 from tagseg.inference.background import ahead
@@ -55,6 +55,7 @@ class Batches:
             raise TagsegError(f"batch is {batch}, expected a number of photos, 1 for one at a time, or 0 for automatic")
         self.batch = batch
         self.read_ahead = read_ahead
+        self.remarks: dict[str, list[str]] = {}  # how photos were read other than literally → their files
         self._fits: int | None = None  # largest batch that fits into memory, once a larger one did not
 
     def each(
@@ -85,11 +86,20 @@ class Batches:
             return fits if self.batch or not isinstance(size, tuple) else min(fits, _photos_on_gpu(size))
 
         groups = in_groups(enumerate(images), size_of, room, most)
-        for group in ahead(_read, groups, int(self.read_ahead)):
+        for group in ahead(self._read, groups, int(self.read_ahead)):
             yield from ((index, photo) for index, _, photo in group if isinstance(photo, str))
             yield from self._together(
                 process, [(index, path, photo) for index, path, photo in group if not isinstance(photo, str)]
             )
+
+    def _read(self, group: list[tuple[int, Path]]) -> list[tuple[int, Path, Photo | str]]:
+        return [(index, path, attempt(partial(self._photo, path), path)) for index, path in group]
+
+    def _photo(self, path: Path) -> Photo:
+        picture = read_picture(path)
+        for remark in picture.remarks:
+            self.remarks.setdefault(remark, []).append(str(path))
+        return picture.pixels
 
     def _together(
         self, process: Callable[[list[Photo]], list[S]], group: list[tuple[int, Path, Photo]]
@@ -143,10 +153,6 @@ def in_groups(
 
 def _photos_on_gpu(sizes: Sizes) -> int:
     return max(1, GPU_PIXELS // (2 * max(height * width for height, width in sizes)))
-
-
-def _read(group: list[tuple[int, Path]]) -> list[tuple[int, Path, Photo | str]]:
-    return [(index, path, attempt(partial(read_image, path), path)) for index, path in group]
 
 
 def _process_one(process: Callable[[list[Photo]], list[S]], photo: Photo) -> S:

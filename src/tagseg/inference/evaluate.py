@@ -12,11 +12,15 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from tagseg.arguments import check_kinds, check_path, refuse
+from tagseg.data.comparison import Comparison
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.palette import label_names
-from tagseg.data.sources import load
-from tagseg.errors import TagsegError, list_some
+from tagseg.data.reading import reading_of, show_warnings
+from tagseg.data.sources import load_for_network
+from tagseg.data.tags_and_masks import TagsAgainstMasks, judge
+from tagseg.errors import TagsegError
 from tagseg.fast.cam import class_cams
 from tagseg.fsr.config import CamConfig
 from tagseg.inference.batches import Photo, Sizes
@@ -63,7 +67,7 @@ def evaluate(
     """Score a network on a split with ground-truth masks; print the table.
 
     Args:
-        model: run folder, ``.safetensors`` file or a network, with the classes of the data.
+        model: run folder, ``.safetensors`` file or a network.
         data: where images, tags and masks are.
         split: default: ``data.val_split``.
         what: ``segmentation`` (uses no tags), or ``cam`` or ``aux_cam``, limited to the image's tags.
@@ -79,34 +83,58 @@ def evaluate(
         batch: as in ``predict``.
         read_ahead: as in ``predict``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
-        output: folder for ``evaluation.json`` and ``confusion_matrix.csv``; default: no files.
+        output: folder for ``evaluation.json``, ``confusion_matrix.csv`` and ``data.json``; default: no files.
         quiet: neither progress bar nor table.
 
     Raises:
-        TagsegError: bad settings, classes that differ from the network's, no masks, or a broken image or mask.
+        TagsegError: bad settings, classes that the network lacks, no masks, broken files, masks that contradict tags.
     """
+    _check_data(data, split, output)
+    check_kinds(locals(), what="text", scales="numbers?", background_threshold="number", limit="whole", quiet="switch")
     _check(what, limit, crf)
     scales = scales or (SCALES if what == "segmentation" else CamConfig().scales)
     predictor = Predictor(
         model, scales=scales, mirror=mirror or what != "segmentation", size=size, max_side=max_side, plain=True,
         crf=crf, crf_settings=crf_settings, precision=precision, batch=batch, read_ahead=read_ahead, device=device,
     )  # fmt: skip
-    every = load(data, data.val_split if split is None else split, masks=True)
     name = str(model) if isinstance(model, str | Path) else "network in memory"
-    evaluation = _evaluation(_Labeller(what, predictor, background_threshold), every, limit, {"model": name}, quiet)
+    labeller = _Labeller(what, predictor, background_threshold)
+    return _scored(labeller, data, data.val_split if split is None else split, limit, name, output, quiet)
+
+
+def _scored(
+    labeller: _Labeller, data: DataConfig, split: str, limit: int, name: str, output: str | Path | None, quiet: bool
+) -> Evaluation:
+    """Load the split, show what was read, score, save and print."""
+    every = load_for_network(data, split, labeller.predictor.classes, tags=labeller.what != "segmentation")
+    reading = reading_of(data, {split: every})
+    reading.show(quiet)
+    evaluation = _evaluation(labeller, every, limit, {"model": name}, data.contradictions, quiet)
     if output is not None:
         evaluation.save(Path(output))
+        reading.noting(evaluation.notes).save(Path(output))
     if not quiet:
         print(evaluation.table())
     return evaluation
 
 
 def _evaluation(
-    labeller: _Labeller, every: TaggedImages, limit: int, protocol: dict[str, object], quiet: bool
+    labeller: _Labeller, every: TaggedImages, limit: int, protocol: dict[str, object], contradictions: str, quiet: bool
 ) -> Evaluation:
-    """The scores of the images that have masks, with the protocol beside them."""
-    images = _with_masks(every, labeller.predictor.classes, limit)
-    score, crf_score = _scores(labeller, images, quiet)
+    """The scores of the images that have masks, with the protocol beside them.
+
+    Raises:
+        TagsegError: tags and masks contradict each other, so that the scores would be wrong.
+    """
+    images = _with_masks(every, limit)
+    (score, crf_score), compared = _scores(labeller, images, quiet)
+    notes = judge(compared, contradictions)
+    show_warnings(notes)
+    if not score.matrix.any():
+        raise TagsegError(
+            f"{images.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
+        )
+    result, names = score.compute(), label_names(images.classes)
     protocol = {
         **protocol,
         "source": every.source,
@@ -115,11 +143,13 @@ def _evaluation(
         "classes with background": score.classes,
         "ignored label": IGNORE,
         "mean IoU over": "classes present in the ground truth",
+        "absent from the ground truth": ", ".join(result.absent(names)) or "none",
+        **({"of these tagged": ", ".join(compared.absent)} if compared.absent else {}),
         **labeller.protocol(images.tags_from),
     }
     has_crf = labeller.predictor.wanted.crf is not None
-    crf_scores = (crf_score.compute(), crf_score.matrix.numpy()) if has_crf else (None, None)
-    return Evaluation(protocol, label_names(images.classes), score.compute(), score.matrix.numpy(), *crf_scores)
+    after, after_matrix = (crf_score.compute(), crf_score.matrix.numpy()) if has_crf else (None, None)
+    return Evaluation(protocol, names, result, score.matrix.numpy(), after, after_matrix, notes)
 
 
 @dataclass(frozen=True)
@@ -182,6 +212,17 @@ class _Labeller:
         }
 
 
+def _check_data(data: object, split: object, output: object) -> None:
+    if not isinstance(data, DataConfig):
+        of_config = hasattr(data, "data") and isinstance(data.data, DataConfig)
+        way_out = ": pass its data" if of_config else ", e.g. the data of a Config"
+        raise refuse("data", data, f"a DataConfig{way_out}")
+    if split is not None and not isinstance(split, str):
+        raise refuse("split", split, "the name of a split, or None for data.val_split")
+    if output is not None:
+        check_path("output", output, "a folder (str or Path), or None")
+
+
 def _check(what: str, limit: int, crf: bool) -> None:
     if what not in WHAT:
         raise TagsegError(f"what is {what!r}, expected one of: {', '.join(WHAT)}")
@@ -191,43 +232,29 @@ def _check(what: str, limit: int, crf: bool) -> None:
         raise TagsegError(f"crf is for the segmentation and what is {what!r}: leave out one of the two")
 
 
-def _scores(labeller: _Labeller, images: TaggedImages, quiet: bool) -> tuple[SegmentationScore, SegmentationScore]:
-    """Scores of the label maps, and of those after the CRF; the latter are empty without one."""
+def _scores(
+    labeller: _Labeller, images: TaggedImages, quiet: bool
+) -> tuple[tuple[SegmentationScore, SegmentationScore], Comparison]:
+    """Scores of the label maps and of those after the CRF (empty without one); the tags held against the masks."""
     score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
+    collected = TagsAgainstMasks(images)
     with progress(len(images), f"evaluate {labeller.what}", "image", quiet) as bar:
         for sample, plain, refined in labeller.label(images.samples):
             truth = _truth(sample, plain.shape)
+            collected.add(sample, truth)
             _count(score, sample, plain, truth)
             if refined is not None:
                 _count(crf_score, sample, refined, truth)
             bar.update()
-    if not score.matrix.any():
-        raise TagsegError(
-            f"{images.source}: all pixels of the masks are ignored ({IGNORE}), expected some to score with"
-        )
-    return score, crf_score
+    return (score, crf_score), collected.comparison()
 
 
-def _with_masks(every: TaggedImages, classes: tuple[str, ...], limit: int) -> TaggedImages:
-    """The images to score; their classes must be those of the network."""
-    check_classes(classes, every)
+def _with_masks(every: TaggedImages, limit: int) -> TaggedImages:
+    """The images to score."""
     images = every.with_masks().first(limit)
     if not len(images):
         raise TagsegError(f"{every.source} has no masks to score with: choose another split or name the masks' folder")
     return images
-
-
-def check_classes(known: tuple[str, ...], data: TaggedImages) -> None:
-    """Raise ``TagsegError`` unless a network has the classes of the data, in the same order."""
-    if known == data.classes:
-        return
-    counts = f"the model has {len(known)} classes and {data.source} has {len(data.classes)}"
-    only_model = [name for name in known if name not in data.classes]
-    only_data = [name for name in data.classes if name not in known]
-    parts = [f"only the model has {list_some(only_model)}"] if only_model else []
-    parts += [f"only the data have {list_some(only_data)}"] if only_data else []
-    difference = " and ".join(parts) or "their order differs"
-    raise TagsegError(f"{counts}; {difference}: score with the model's classes (data.classes)")
 
 
 def _truth(sample: Sample, size: tuple[int, ...]) -> UInt8[ndarray, "_H _W"]:

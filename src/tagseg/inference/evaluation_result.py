@@ -9,6 +9,8 @@ from pathlib import Path
 from jaxtyping import Int64
 from numpy import ndarray
 
+from tagseg.data.notes import Note
+from tagseg.errors import list_some
 from tagseg.inference import export
 from tagseg.metrics.segmentation import SegmentationResult
 
@@ -26,6 +28,7 @@ class Evaluation:
         matrix: int64 (C, C), confusion matrix: pixels by true (row) and predicted (column) label.
         crf_result: scores after the dense CRF, if there was one.
         crf_matrix: confusion matrix after the dense CRF.
+        notes: what the tags and the masks of the images differ in.
     """
 
     protocol: dict[str, object]
@@ -34,6 +37,7 @@ class Evaluation:
     matrix: Int64[ndarray, "C C"]
     crf_result: SegmentationResult | None = None
     crf_matrix: Int64[ndarray, "C C"] | None = None
+    notes: tuple[Note, ...] = ()
 
     def table(self) -> str:
         """Scores in percent and the protocol, as text for a terminal."""
@@ -47,8 +51,21 @@ class Evaluation:
             lines.append(f"{name:<{width}}  {_columns(shown)}  {100 * pixels / total:9.2f}")  # - : not in the mean
         means = [f"{100 * result.mean_iou:5.2f}" for result in results]
         accuracies = [f"{100 * result.pixel_accuracy:5.2f}" for result in results]
-        lines += ["", f"{'mIoU':<{width}}  {_columns(means)}", f"{'pixel accuracy':<{width}}  {_columns(accuracies)}"]
+        lines += [
+            "",
+            f"{'mIoU':<{width}}  {_columns(means)}{self._remark()}",
+            f"{'pixel accuracy':<{width}}  {_columns(accuracies)}",
+        ]
         return "\n".join([*lines, "", *(f"{name}: {value}" for name, value in self.protocol.items())])
+
+    def _remark(self) -> str:
+        """What the mean leaves out, beside it, so that it is never read as one over all classes."""
+        absent = self.result.absent(self.classes)
+        if not absent:
+            return ""
+        if len(absent) == len(self.classes) - 1 and self.classes[0] not in absent:
+            return f"  of {self.classes[0]} alone: no class has a pixel in the ground truth"
+        return f"  without {list_some(list(absent), most=10)} (no pixel in the ground truth)"
 
     def save(self, output: Path) -> None:
         """Write ``evaluation.json`` (protocol and scores) and ``confusion_matrix.csv`` to a folder.

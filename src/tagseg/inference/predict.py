@@ -5,9 +5,9 @@ Imports neither Lightning nor torchmetrics nor anything else that only training 
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -17,11 +17,13 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from tagseg.data.images import find_images
+from tagseg.arguments import check_kinds, check_path
 from tagseg.data.masks import save_mask
+from tagseg.data.reading import Reading, reading_of_photos
 from tagseg.errors import TagsegError, list_some
 from tagseg.inference import export
 from tagseg.inference.background import Background
+from tagseg.inference.jobs import jobs_of, target
 from tagseg.inference.label_maps import Labelled
 from tagseg.inference.precision import Precision
 from tagseg.inference.predictor import Predictor
@@ -30,7 +32,7 @@ from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 from tagseg.progress import progress
 
-_FOLDERS = {"masks": ".png", "overlays": ".jpg", "scores": ".npz"}
+logger = logging.getLogger("tagseg")
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def predict(
     """Label every pixel of photos with a trained network; returns an entry for each image, in the order of the input.
 
     Writes to ``output``: ``masks/`` (palette PNG: pixel values are labels, 0 background, k+1 the k-th class),
-    ``classes.csv`` (names of the labels), ``predictions.csv`` (predicted classes of each image), and optionally
-    ``overlays/`` and ``scores/``. Sub-folders of the input are kept. Input files are never overwritten.
+    ``classes.csv`` (names of the labels), ``predictions.csv`` (classes of each image), ``data.json`` (what was read)
+    and optionally ``overlays/`` and ``scores/``. Sub-folders of the input are kept. Input files are never overwritten.
 
     Args:
         model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``).
@@ -98,15 +100,37 @@ def predict(
     Raises:
         TagsegError: bad settings, no image, outputs that would overwrite inputs; at the end, unreadable images.
     """
+    check_path("output", output)
+    check_kinds(locals(), overlays="switch", writers="whole", quiet="switch")
     writing: Background[tuple[int, Prediction]] = Background(writers)
-    output = Path(output).expanduser()
-    jobs = name_outputs(images, output)
+    jobs = jobs_of(images, output := Path(output).expanduser())
     predictor = Predictor(
         model, scales=scales, mirror=mirror, size=size, max_side=max_side, crf=crf, crf_settings=crf_settings,
         scores=scores, precision=precision, batch=batch, read_ahead=read_ahead, device=device,
     )  # fmt: skip
     write = partial(_write, output, predictor.classes, overlays)
-    return _predict_all(predictor, jobs, output, write, writing, quiet)
+    reading = reading_of_photos(len(jobs.named), _places(images), predictor.classes, jobs.notes)
+    with _shown(reading, predictor, output, quiet):
+        return _predict_all(predictor, jobs.named, output, write, writing, quiet)
+
+
+def _places(images: str | Path | Sequence[str | Path]) -> str:
+    """What was given, for people."""
+    return str(images) if isinstance(images, str | Path) else list_some([str(path) for path in images])
+
+
+@contextmanager
+def _shown(reading: Reading, predictor: Predictor, output: Path, quiet: bool) -> Iterator[None]:
+    """Say what was read; at the end also which photos were not literally 8-bit RGB, and save it all."""
+    reading.show(quiet)
+    try:
+        yield
+    finally:
+        notes = predictor.remarks()
+        for note in notes:
+            logger.info("%s", note)
+        if output.is_dir():  # something was written
+            reading.noting(notes).save(output)
 
 
 def _predict_all(
@@ -144,59 +168,12 @@ def _write(
     """Write the files of an image, its mask last. Uses no torch, as it may run in a thread."""
     labels = labelled.labels
     if labelled.scores is not None:
-        export.save_scores(_target(output, "scores", name), labelled.scores, classes)
+        export.save_scores(target(output, "scores", name), labelled.scores, classes)
     if overlay:
-        export.save_picture(_target(output, "overlays", name), export.draw_overlay(labelled.photo, labels, classes))
-    mask = _target(output, "masks", name)
+        export.save_picture(target(output, "overlays", name), export.draw_overlay(labelled.photo, labels, classes))
+    mask = target(output, "masks", name)
     save_mask(mask, labels)
     return index, Prediction(image, name, mask, class_shares(labels, classes))
-
-
-def name_outputs(images: str | Path | Sequence[str | Path], output: Path) -> list[tuple[Path, str]]:
-    """The images to predict, each with the name of its outputs without extension.
-
-    A name is the path relative to the common folder of all inputs. Images that differ in their extension alone keep it
-    in the name: ``a.jpg`` and ``a.png`` give ``a.jpg.png`` and ``a.png.png``.
-
-    Raises:
-        TagsegError: no image, names that collide nevertheless, or an output that would overwrite an image.
-    """
-    several = [images] if isinstance(images, str | Path) else images
-    given = [Path(path).expanduser() for path in several]
-    paths: dict[Path, Path] = {}  # absolute path → path as given; an image named twice is predicted once
-    for path in given:
-        for image in _images_in(path, output) if path.is_dir() else [path]:
-            paths.setdefault(Path(os.path.abspath(image)), image)
-    if not paths:
-        places = list_some([str(path) for path in given])
-        raise TagsegError(f"no image in {places or 'an empty list'}, expected image files or folders with images")
-    root = os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in given])
-    relative = [path.relative_to(root) for path in paths]
-    stems = Counter(path.with_suffix("") for path in relative)
-    names = [(path if stems[path.with_suffix("")] > 1 else path.with_suffix("")).as_posix() for path in relative]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise TagsegError(f"two images would both be written as {twice[0]}: rename one or predict them separately")
-    targets = (_target(output, folder, name) for folder in _FOLDERS for name in names)
-    there = {target.resolve(): target for target in targets if target.exists()}
-    inputs = {path.resolve() for path in paths} if there else set()
-    overwritten = [str(target) for path, target in there.items() if path in inputs]
-    if overwritten:
-        raise TagsegError(f"{overwritten[0]} is an input and would be overwritten: choose another output folder")
-    return list(zip(paths.values(), names, strict=True))
-
-
-def _images_in(folder: Path, output: Path) -> list[Path]:
-    """The images of a folder, except outputs of an earlier run below it."""
-    here = folder.resolve()
-    own = [(output / name).resolve() for name in _FOLDERS]
-    inside = [path.relative_to(here) for path in own if path != here and path.is_relative_to(here)]
-    written = tuple(str(folder / path) + os.sep for path in inside)
-    return [image for image in find_images(folder) if not str(image).startswith(written)]
-
-
-def _target(output: Path, folder: str, name: str) -> Path:
-    return output / folder / f"{name}{_FOLDERS[folder]}"
 
 
 def class_shares(labels: UInt8[ndarray, "H W"], classes: tuple[str, ...]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,10 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from tagseg.arguments import check_kinds, check_path, refuse
 from tagseg.data.images import read_image
+from tagseg.data.notes import Note
+from tagseg.data.pixels import IN_MEMORY, to_rgb
 from tagseg.errors import TagsegError
 from tagseg.fast.workspace import Workspaces
 from tagseg.inference.attempt import attempt
@@ -68,13 +72,19 @@ class Predictor:
         read_ahead: bool = True,
         device: str = "auto",
     ) -> None:
+        check_kinds(
+            locals(), scales="numbers", mirror="switch", size="whole?", max_side="whole?", plain="switch", crf="switch",
+            scores="switch", precision="text", batch="whole", read_ahead="switch",
+        )  # fmt: skip
+        if not isinstance(crf_settings, CrfConfig):
+            raise refuse("crf_settings", crf_settings, "a CrfConfig of tagseg.pairwise.config")
         self.multi_scale = MultiScale(scales, mirror, Sizing(size, max_side), precision)
         self.wanted = Wanted(plain=plain or not crf, crf=crf_settings if crf else None, scores=scores)
         self.batches = Batches(batch, read_ahead)
         self.network = open_network(model, device)
         self.classes = self.network.classes
         self._workspaces = Workspaces()
-        self._unsegmented = isinstance(model, str | Path) and "segmentation" not in trained_maps(model)
+        self._unsegmented = not isinstance(model, Network) and "segmentation" not in trained_maps(model)
         self._model = model
 
     def __call__(self, photo: UInt8[ndarray, "_H _W 3"] | Image.Image | str | Path) -> Labelled:
@@ -83,12 +93,7 @@ class Predictor:
         Raises:
             TagsegError: another type or shape, or an unreadable file.
         """
-        if isinstance(photo, str | Path):
-            pixels = read_image(Path(photo))
-        elif isinstance(photo, Image.Image):
-            pixels = np.array(photo.convert("RGB"))
-        else:
-            pixels = photo
+        pixels = _pixels(photo)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise TagsegError(
                 f"a photo is an array of {pixels.dtype} {pixels.shape}, expected uint8 (height, width, 3) in RGB order"
@@ -117,6 +122,10 @@ class Predictor:
                 waiting = {}
         yield from self._label_all(waiting, images)
 
+    def remarks(self) -> tuple[Note, ...]:
+        """How the files that were labelled were read, where that is not literally as 8-bit RGB."""
+        return tuple(note for text, names in sorted(self.batches.remarks.items()) for note in Note.of(text, names))
+
     def _check_segmentation(self) -> None:
         if self._unsegmented:
             raise TagsegError(
@@ -137,6 +146,24 @@ class Predictor:
         return [self._label_all({index: logits}, images)[0] for index, logits in waiting.items()]
 
 
+def _pixels(photo: object) -> ndarray:
+    """A photo of any kind as an array.
+
+    Raises:
+        TagsegError: another type, or an unreadable photo.
+    """
+    if isinstance(photo, str | os.PathLike):
+        return read_image(Path(photo))
+    if isinstance(photo, Image.Image):
+        try:
+            return np.array(to_rgb(photo, IN_MEMORY)[0])
+        except (OSError, SyntaxError, ValueError) as error:
+            raise TagsegError(f"a Pillow image cannot be read ({error}), expected a photo") from error
+    if not isinstance(photo, ndarray):
+        raise refuse("a photo", photo, "a file, a Pillow image, or an array uint8 (height, width, 3) in RGB order")
+    return photo
+
+
 def open_network(model: str | Path | Network, device: str) -> Network:
     """The network in evaluation mode on the device.
 
@@ -144,5 +171,7 @@ def open_network(model: str | Path | Network, device: str) -> Network:
         TagsegError: no such model or device.
     """
     place = pick_device(device)
+    if not isinstance(model, Network):
+        check_path("model", model, "a run folder or .safetensors file (str or Path), or a network")
     network = model if isinstance(model, Network) else load_network(model, device=str(place))
     return network.to(place).eval()

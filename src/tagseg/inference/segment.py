@@ -228,5 +228,5 @@ def pick_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.zeros((), device=device).device
-    except (RuntimeError, AssertionError) as error:  # a name PyTorch does not know, or hardware that is not there
+    except (RuntimeError, AssertionError, TypeError) as error:  # no such name or hardware
         raise TagsegError(f"device {device!r} cannot be used here, expected auto, cpu or cuda") from error

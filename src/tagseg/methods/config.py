@@ -9,6 +9,7 @@ from typing import ClassVar
 from tagseg.config import Config
 from tagseg.frozen.config import FrozenConfig
 from tagseg.fsr.config import CamConfig, FSRConfig, OptimiserConfig
+from tagseg.methods.unread import ALSO_READ, SECTIONS, without_unread
 from tagseg.settings import MethodConfig
 
 
@@ -26,10 +27,6 @@ METHODS: dict[str, type[MethodConfig]] = {method.NAME: method for method in (FSR
 """To add a method, register its settings here and the method itself in ``methods/build.py``."""
 
 
-_VIEWS_ALONE = ("views", "beyond", "speed")
-"""Sections that only methods read which train step by step on views; but ``beyond.pool`` is the network's."""
-
-
 def settings_of(name: str) -> frozenset[str]:
     """The settings of a method's configuration: ``mask.ratio`` and the like, and their sections."""
     sections = Config(method=METHODS[name]()).sections()
@@ -38,19 +35,24 @@ def settings_of(name: str) -> frozenset[str]:
 
 
 def settings_read_by(name: str) -> frozenset[str]:
-    """Those of ``settings_of`` that a training by the method reads."""
+    """Those of ``settings_of`` that a training by the method reads; of ``run`` all, as some of their values fit."""
     settings = settings_of(name)
     if METHODS[name].STEPWISE:
         return settings
-    return frozenset(key for key in settings if key.split(".")[0] not in _VIEWS_ALONE) | {"beyond", "beyond.pool"}
+    also = {*ALSO_READ, *(key.split(".")[0] for key in ALSO_READ)}
+    return frozenset(key for key in settings if key.split(".")[0] not in SECTIONS or key in also)
 
 
 def with_method(config: Config, name: str | None) -> Config:
-    """The configuration with another method; its sections keep their settings where the former method has them too."""
+    """The configuration with another method; its sections keep their settings where the former method has them too.
+
+    What a method that does not train by steps on views would refuse or ignore gets its default.
+    """
     if name is None or name == config.method.NAME:
         return config
     wanted = METHODS[name]
     former = {item.name: getattr(config.method, item.name) for item in dataclasses.fields(config.method)}
     new = wanted()
     kept = {name: value for name, value in former.items() if type(getattr(new, name, None)) is type(value)}
-    return dataclasses.replace(config, method=dataclasses.replace(new, **kept))
+    changed = dataclasses.replace(config, method=dataclasses.replace(new, **kept))
+    return changed if wanted.STEPWISE else without_unread(changed)

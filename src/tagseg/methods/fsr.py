@@ -8,8 +8,8 @@ import torch
 
 from tagseg.beyond.decoder_start import scale_last_layer
 from tagseg.beyond.linear_probe import fit_classifiers
-from tagseg.beyond.network_labels import network_labels
-from tagseg.beyond.offline_labels import ground_truth_labels, missing_labels, offline_labels
+from tagseg.beyond.network_labels import network_labels, network_origin
+from tagseg.beyond.offline_labels import boundary_origin, ground_truth_labels, missing_labels, offline_labels
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 from tagseg.data.dataset import TaggedImages
@@ -58,8 +58,7 @@ class FSR(Method):
     ) -> TaggedImages:
         """As configured: weights to start from, labels that are made before the first step, fitted classifiers."""
         beyond, run, start, place = self.config.beyond, self.config.run, self.config.network.start, folder / "labels"
-        makes_labels = beyond.labels in ("boundary", "network") and missing_labels(images, place, keep)
-        if start and (makes_labels or not resumed):
+        if start and (not resumed or self._makes_labels(images, place, keep)):
             start_from(self.student, start)
             self.teacher = make_teacher(self.student)
         if beyond.labels == "masks":
@@ -72,6 +71,16 @@ class FSR(Method):
             fit_classifiers(self.student, images, self.config.views.size, run, device)
             self.teacher = make_teacher(self.student)
         return images
+
+    def _makes_labels(self, images: TaggedImages, folder: Path, keep: bool) -> bool:
+        """Whether label maps of some images are to be made."""
+        if self.config.beyond.labels == "boundary":
+            origin = boundary_origin(self.student, images, self.config.beyond)
+        elif self.config.beyond.labels == "network":
+            origin = network_origin(self.student, images, self.config.views.size)
+        else:
+            return False
+        return bool(missing_labels(images, folder, keep, origin))
 
     def on_device(self, device: torch.device) -> None:
         """Compile; refuse at once what would fail late: an exact energy too large for a CPU."""

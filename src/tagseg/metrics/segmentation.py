@@ -37,6 +37,10 @@ class SegmentationResult:
     truth_pixels: tuple[int, ...]
     predicted_pixels: tuple[int, ...]
 
+    def absent(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the C label names that have no counted pixel in the ground truth, and so are not in the mean."""
+        return tuple(name for name, pixels in zip(names, self.truth_pixels, strict=True) if not pixels)
+
 
 class SegmentationScore:
     """Accumulates the confusion matrix of predicted and true label maps.

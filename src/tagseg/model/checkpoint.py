@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from tagseg.arguments import check_path
 from tagseg.errors import TagsegError, list_some
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
+from tagseg.model.network_file import readable
 
 FORMAT = "tagseg-network-1"
 NAMES = ("best.safetensors", "last.safetensors")
@@ -57,22 +59,34 @@ def find_network(path: Path | str) -> Path:
     """The network file that a path means: itself, or a run folder's best or last.
 
     Raises:
-        TagsegError: nothing there.
+        TagsegError: nothing there, or no network yet.
     """
-    path = Path(path)
+    check_path("the network", path, "a run folder or a .safetensors file (str or Path)")
+    path = Path(path).expanduser()
     if path.is_file():
         return path
     for name in NAMES:
         if (path / name).is_file():
             return path / name
+    if (path / "last.ckpt").is_file():
+        raise TagsegError(
+            f"{path} has no network yet, only the state of a training (last.ckpt): go on with "
+            f"tagseg train --resume {path}, which writes {NAMES[1]}"
+        )
     what = "no network in this folder" if path.is_dir() else "no such file or folder"
     raise TagsegError(f"{path}: {what}, expected a run folder with {' or '.join(NAMES)}, or a .safetensors file")
 
 
 def read_about(path: Path | str) -> dict[str, Any]:
-    """The facts saved beside a network."""
-    with safe_open(find_network(path), framework="pt") as file:
-        return json.loads((file.metadata() or {}).get("about", "{}"))
+    """The facts saved beside a network.
+
+    Raises:
+        TagsegError: no readable file.
+    """
+    path = find_network(path)
+    with readable(path) as file:
+        facts: dict[str, Any] = _json(path, file.metadata() or {}, "about", "{}")
+        return facts
 
 
 def trained_maps(path: Path | str) -> list[str]:
@@ -96,22 +110,47 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> Networ
     """
     path = find_network(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise TagsegError(f"{path}: not a readable .safetensors file ({error}): save it again") from error
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # a name PyTorch does not know, or no such hardware
+        raise TagsegError(f"device {device!r} cannot be used here, expected e.g. cpu or cuda") from error
+    with readable(path) as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     if metadata.get("format") != FORMAT:
         raise TagsegError(
             f"{path}: no tagseg network (its format is {metadata.get('format')!r}, expected {FORMAT!r}): "
             "encoder weights go to --network.weights, a published checkpoint to tagseg.load_published"
         )
-    values = json.loads(metadata["network"])
+    network = _described(path, metadata)
+    own = network.state_dict()
+    wrong = [n for n in own | tensors if n not in own or n not in tensors or own[n].shape != tensors[n].shape]
+    if wrong:
+        raise TagsegError(f"{path}: weights do not fit ({list_some(wrong)}), expected those it describes")
+    network.load_state_dict(tensors)
+    return network.to(device).requires_grad_(False).eval()
+
+
+def _described(path: Path, metadata: dict[str, str]) -> Network:
+    """The network that a file describes, without its weights."""
+    values, classes = _json(path, metadata, "network"), _json(path, metadata, "classes")
+    if not isinstance(values, dict) or not isinstance(classes, list):
+        raise TagsegError(f"{path}: its description of the network is damaged: copy or save it again")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     values.pop("decoder_start", None)  # 0.1.0 kept how the decoder began
     pool = values.pop("pool", 0.0)
-    network = Network(NetworkConfig(**values), tuple(json.loads(metadata["classes"])), pool)
-    wrong = network.load_state_dict(tensors, strict=False)
-    if wrong.missing_keys or wrong.unexpected_keys:
-        raise TagsegError(f"{path}: weights do not fit ({list_some(wrong.missing_keys + wrong.unexpected_keys)})")
-    return network.to(device).requires_grad_(False).eval()
+    unknown = sorted(set(values) - {field.name for field in dataclasses.fields(NetworkConfig)})
+    if unknown:
+        raise TagsegError(
+            f"{path}: its network has settings that this version of tagseg does not know ({list_some(unknown)}): use "
+            "the version that saved it"
+        )
+    return Network(NetworkConfig(**values), tuple(classes), pool)
+
+
+def _json(path: Path, metadata: dict[str, str], name: str, default: str = "") -> Any:
+    try:
+        return json.loads(metadata.get(name, default))
+    except json.JSONDecodeError as error:
+        raise TagsegError(
+            f"{path}: its entry {name!r} cannot be read ({error}), expected JSON: copy or save it again"
+        ) from error

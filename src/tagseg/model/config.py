@@ -35,6 +35,8 @@ class NetworkConfig(Section):
     decoder: Literal["largefov", "conv"] = "largefov"
     """``largefov``: the paper's, on the final map; ``conv``: one 3×3 convolution on final and auxiliary map, which the
     method ``frozen`` uses."""
+    tag_prior: bool = False
+    """Make classes that the photo as a whole seems not to show less likely at each patch; for the decoder ``conv``."""
     decoder_width: int = 512
     """Channels of the decoder."""
     decoder_dilation: int = 5
@@ -50,3 +52,9 @@ class NetworkConfig(Section):
     weights were trained with others, a warning names them."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Per channel, divides it."""
+
+    def __post_init__(self) -> None:
+        """Check the fields and that the tag prior has the decoder it is for."""
+        super().__post_init__()
+        if self.tag_prior and self.decoder != "conv":
+            self.refuse("tag_prior", self.tag_prior, "false, or network.decoder conv")

@@ -109,6 +109,31 @@ class ConvDecoder(nn.Sequential):
         )
 
 
+class TagPrior(nn.Module):
+    """Tags predicted for the whole photo, held against each patch: what the photo seems not to show is less likely.
+
+    One patch is easily taken for another class; the photo as a whole seldom is. The log-probability of each class,
+    from the mean of the maps, relative to that of the likeliest class, is added to its logits; background and the
+    likeliest class keep theirs. Without effect until it is fitted. Not in the paper.
+
+    Args:
+        width: D.
+        classes: K.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(width, classes)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, logits: Float[Tensor, "B C h w"], maps: Float[Tensor, "B D h w"]) -> Float[Tensor, "B C h w"]:
+        """Logits given the photo's tags, background first."""
+        known = F.logsigmoid(self.classifier(maps.mean(dim=(2, 3))))
+        relative = known - known.amax(dim=1, keepdim=True)
+        return torch.cat([logits[:, :1], logits[:, 1:] + relative[:, :, None, None]], dim=1)
+
+
 class Prototypes(nn.Module):
     """Weight-normalised linear layer without bias whose gain is fixed at 1: each output is a cosine."""
 

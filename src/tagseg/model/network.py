@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder, Features
-from tagseg.model.heads import ConvDecoder, LargeFOV, Projector, pooled
+from tagseg.model.heads import ConvDecoder, LargeFOV, Projector, TagPrior, pooled
 from tagseg.model.pretrained import create_vit
 from tagseg.model.vit_parts import parts_of
 
@@ -68,6 +68,7 @@ class Network(nn.Module):
             self.decoder = ConvDecoder(2 * width, foreground + 1, config.decoder_width)
         else:
             self.decoder = LargeFOV(width, foreground + 1, config.decoder_width, config.decoder_dilation)
+        self.tag_prior = TagPrior(2 * width, foreground) if config.tag_prior else None
         self.projector = Projector(width, config.projector_width, config.projector_bottleneck, config.prototypes)
 
     @property
@@ -106,7 +107,9 @@ class Network(nn.Module):
     def segment(self, features: Features) -> Float[Tensor, "B C h w"]:
         """The decoder's logits of features."""
         if self.config.decoder == "conv":
-            return self.decoder(torch.cat([features.patches, features.auxiliary], dim=1))
+            maps = torch.cat([features.patches, features.auxiliary], dim=1)
+            logits: Tensor = self.decoder(maps)
+            return logits if self.tag_prior is None else self.tag_prior(logits, maps)
         return self.decoder(features.patches)
 
     def project(self, tokens: Float[Tensor, "*n D"]) -> Float[Tensor, "*n P"]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tagseg.arguments import check_path
 from tagseg.errors import TagsegError, list_some
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
@@ -80,7 +81,8 @@ def load_published(
     Raises:
         TagsegError: not such a checkpoint, or a parameter of another shape.
     """
-    path = Path(path)
+    check_path("the checkpoint", path, "a .safetensors or PyTorch file (str or Path)")
+    path = Path(path).expanduser()
     published = read_weights(path)
     config = _config_of(published, path, heads, dilation)
     count = published["top_classifier.weight"].shape[0]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from tagseg.beyond.linear_probe import logistic_regression
 from tagseg.config import Config, RunConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader
@@ -16,15 +15,15 @@ from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenConfig
 from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
 from tagseg.frozen.expected_time import expected_seconds
-from tagseg.frozen.features import FrozenFeatures, frozen_features, side_of
+from tagseg.frozen.features import frozen_features, side_of
 from tagseg.frozen.labels import given_proposals, training_labels
+from tagseg.frozen.tag_classifiers import fit_tag_classifiers, fit_tag_prior
 from tagseg.fsr.config import CamConfig
 from tagseg.fsr.step import PLAIN
 from tagseg.model.checkpoint import save_network
-from tagseg.model.heads import pooled
 from tagseg.model.network import Network
 from tagseg.model.start import start_from
-from tagseg.progress import progress
+from tagseg.progress import duration, progress
 from tagseg.training.validation import Validation
 
 logger = logging.getLogger("tagseg")
@@ -63,6 +62,8 @@ def fit_frozen(config: Config, training: TaggedImages, scored: TaggedImages | No
     features = frozen_features(network, training, settings.features.size, place, run, device)
     labels = training_labels(features, training, settings.labels, proposals)
     fit_tag_classifiers(network, features)
+    if network.tag_prior is not None:
+        fit_tag_prior(network.tag_prior, features)
     standardise(network.decoder, features)
     length = DecoderRun(run.steps, run.batch, run.seed)
     train_decoder(network.decoder, features, labels, settings.decoder, length, device)
@@ -77,12 +78,8 @@ def announce_time(network: Network, settings: FrozenConfig, run: RunConfig, phot
     features, decoder = expected_seconds(network, side, photos, run.steps, run.batch, device)
     logger.info(
         "expected on %s: %s for the features (none where they are at hand), %s for %d steps of the decoder",
-        device, _duration(features), _duration(decoder), run.steps,
+        device, duration(features), duration(decoder), run.steps,
     )  # fmt: skip
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
 
 
 def frozen_device(accelerator: str) -> torch.device:
@@ -92,19 +89,6 @@ def frozen_device(accelerator: str) -> torch.device:
     if not torch.cuda.is_available():
         raise TagsegError(f"run.accelerator is {accelerator!r}, but there is no GPU: choose cpu or auto")
     return torch.device("cuda")
-
-
-@torch.no_grad()
-def fit_tag_classifiers(network: Network, features: FrozenFeatures) -> None:
-    """Fit both classifiers, whose CAMs can then be scored, to the tags: logistic regression on pooled features."""
-    final, auxiliary = [], []
-    for maps in features.batches():
-        final.append(pooled(maps[:, : features.width].float(), network.pool))
-        auxiliary.append(pooled(maps[:, features.width :].float(), network.pool))
-    for classifier, values in ((network.classifier, final), (network.aux_classifier, auxiliary)):
-        with torch.enable_grad():
-            weights = logistic_regression(torch.cat(values), features.tags)
-        classifier.weight.copy_(weights[:, :, None, None])
 
 
 def score(network: Network, scored: TaggedImages, size: int, config: Config, device: torch.device) -> dict[str, float]:
@@ -120,6 +104,7 @@ def score(network: Network, scored: TaggedImages, size: int, config: Config, dev
             validation.update("frozen", network, images, replace(batch, tags=batch.tags.to(device)), PLAIN)
             bar.update(len(batch.masks))
     scores = {f"val/{name}": value for name, value in validation.compute().items()}
-    logger.info("%d images scored: segmentation %.1f %% mIoU, tag F1 %.1f %%", count,
-                100 * scores["val/frozen/segmentation"], 100 * scores["val/frozen/tag_f1"])  # fmt: skip
+    tag_f1 = scores.get("val/frozen/tag_f1")  # absent where no image's tags are known
+    shown = "" if tag_f1 is None else f", tag F1 {100 * tag_f1:.1f} %"
+    logger.info("%d images scored: segmentation %.1f %% mIoU%s", count, 100 * scores["val/frozen/segmentation"], shown)
     return scores

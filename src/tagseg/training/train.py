@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tagseg.arguments import check_path, refuse
 from tagseg.config import Config
 from tagseg.config_file import save_config
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
+from tagseg.data.learnable import hard_to_learn
+from tagseg.data.reading import Reading, reading_of, show_warnings
+from tagseg.data.tags_and_masks import compare_sample
 from tagseg.errors import NothingToScore, TagsegError, list_some
 from tagseg.frozen.config import FrozenConfig
+from tagseg.methods.unread import check_unread
 from tagseg.training.lengths import with_length
 from tagseg.training.run_folder import checkpoint_of, finished_network, refuse_to_overwrite
 
@@ -28,7 +33,7 @@ class TrainResult:
     """The result of a training.
 
     Attributes:
-        folder: the run: ``config.yaml``, ``last.ckpt``, ``best.ckpt``, ``logs``.
+        folder: the run: ``config.yaml``, ``data.json``, ``last.ckpt``, ``best.ckpt``, ``logs``.
         network: the file to predict with, the best if masks were there to score with, else the last.
         steps: optimiser steps done.
         scores: of the last validation, 0 to 1, e.g. ``val/student/segmentation``; empty where nothing was scored.
@@ -47,7 +52,7 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
         config: the resolved configuration, e.g. of ``tagseg.presets``.
         resume: a run folder or a ``.ckpt`` file to go on from. A run of the method ``frozen`` that is finished is left
             as it is.
-        callbacks: Lightning callbacks of your own.
+        callbacks: Lightning callbacks of your own; the method ``frozen``, which trains without Lightning, takes none.
 
     Returns:
         Where everything is, and the last scores.
@@ -56,20 +61,26 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
         TagsegError: bad data or settings, a loss that is not finite, a full disk.
         KeyboardInterrupt: stopped by the user; ``last.ckpt`` holds the state.
     """
+    _check_arguments(config, resume, callbacks)
     folder = Path(config.run.output)
     stepwise = config.method.STEPWISE
     checkpoint = checkpoint_of(resume) if stepwise and resume is not None else None
     if not stepwise and resume is not None and (finished := finished_network(resume)) is not None:
         return _finished_result(finished)
+    if not stepwise:
+        _refuse_what_steps_need(config, callbacks)
     refuse_to_overwrite(folder, stepwise, resume)
     supervised = _is_supervised(config)
     training = sources.load(config.data, config.data.train_split, masks=supervised)
     if supervised:
         _check_masks(training, *(("beyond.labels", "cam") if stepwise else ("labels.source", "spectral")))
-    config = with_length(config, len(training))
-    scored = _scored_images(config, training)
+    config = with_length(config, len(training), lambda: _step_seconds(config, training))
+    validation = _validation_images(config, training)
+    scored = validation.with_masks() if validation else None
+    reading = _read(config, training, validation, supervised)
     _log_what_is_trained(config, training, scored)
     save_config(config, folder)
+    reading.save(folder)
 
     # Importing these takes seconds; errors in the data are reported before.
     from tagseg.model.checkpoint import find_network
@@ -86,6 +97,39 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
     return TrainResult(folder, find_network(folder), trainer.global_step, scores)
 
 
+def _step_seconds(config: Config, training: TaggedImages) -> float:
+    from tagseg.training.step_time import step_seconds_before  # takes seconds
+
+    return step_seconds_before(config, training.classes)
+
+
+def _refuse_what_steps_need(config: Config, callbacks: Sequence[Callback]) -> None:
+    """Refuse what a method that is not trained by Lightning's steps would ignore."""
+    check_unread(config)
+    if callbacks:
+        names = list_some([type(callback).__name__ for callback in callbacks])
+        raise TagsegError(
+            f"callbacks are given ({names}), expected none with the method {config.method.NAME}, which trains without "
+            "Lightning: leave them out, or choose another method"
+        )
+
+
+def _check_arguments(config: object, resume: object, callbacks: object) -> None:
+    if not isinstance(config, Config):
+        expected = "a Config, e.g. tagseg.replace(tagseg.PRESETS['frozen'](), data={'root': 'photos'})"
+        raise refuse("config", config, f"{expected}: call the preset" if callable(config) else expected)
+    if resume is not None:
+        check_path("resume", resume, "a run folder or a .ckpt file (str or Path)")
+    if not isinstance(callbacks, list | tuple):
+        raise refuse("callbacks", callbacks, "a list of Lightning callbacks")
+    if callbacks:
+        from lightning.pytorch import Callback
+
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise refuse("a callback", callback, "a Lightning Callback")
+
+
 def _finished_result(network: Path) -> TrainResult:
     """The result of a training that was finished before."""
     from tagseg.model.checkpoint import read_about
@@ -98,24 +142,45 @@ def _finished_result(network: Path) -> TrainResult:
     return TrainResult(network.parent, network, about.get("step", 0), about.get("scores", {}))
 
 
-def _scored_images(config: Config, training: TaggedImages) -> TaggedImages | None:
-    """The validation images that have masks; ``None`` if there are none."""
+def _validation_images(config: Config, training: TaggedImages) -> TaggedImages | None:
+    """The validation images, some with masks; ``None`` if nothing is to be scored or can be."""
     if not config.data.val_split or config.run.validate_every == 0:
         return None
     try:
-        scored = sources.load(config.data, config.data.val_split).with_masks()
+        images = sources.load(config.data, config.data.val_split, tags=False)
     except NothingToScore as nothing:
         logger.info("%s", nothing)
         return None
-    if not scored.samples:
-        logger.warning("%s: no masks, so nothing is scored while training", scored.source)
+    if not images.with_masks().samples:
+        logger.warning("%s: no masks, so nothing is scored while training", images.source)
         return None
-    if scored.classes != training.classes:
+    if images.classes != training.classes:
         raise TagsegError(
-            f"{scored.source} has {len(scored.classes)} classes, {training.source} {len(training.classes)}: "
+            f"{images.source} has {len(images.classes)} classes, {training.source} {len(training.classes)}: "
             "give both the same list with --data.classes"
         )
-    return scored
+    return images
+
+
+def _read(config: Config, training: TaggedImages, validation: TaggedImages | None, supervised: bool) -> Reading:
+    """What was read, shown; masks that are read anyway are held against the tags.
+
+    Raises:
+        TagsegError: tags and masks contradict each other.
+    """
+    data = config.data
+    splits = {data.train_split: training} | ({data.val_split: validation} if validation else {})
+    reading = reading_of(data, splits, hard_to_learn(training, supervised))
+    reading.show()
+    limit = {data.train_split: 0, data.val_split: config.run.val_limit}
+    with_masks = {name: images for name, images in splits.items() if images is validation or supervised}
+    noticed = [
+        note
+        for name, images in with_masks.items()
+        for note in compare_sample(images.with_masks().first(limit[name]), data.contradictions)
+    ]
+    show_warnings(noticed)
+    return reading.noting(noticed)
 
 
 def _is_supervised(config: Config) -> bool:
@@ -136,11 +201,11 @@ def _check_masks(training: TaggedImages, setting: str, by_tags: str) -> None:
 def _log_what_is_trained(config: Config, training: TaggedImages, scored: TaggedImages | None) -> None:
     if not len(training):
         raise TagsegError(f"{training.source}: no images to train on, expected at least one")
-    empty = sum(not sample.tags for sample in training.samples)
-    background = f", {empty} without tags (all background)" if empty else ""
     logger.info(
-        "training on the %s of %d images (%s; tags from %s)%s, %d classes, %s",
+        "training on the %s of %d images, %s",
         "GROUND-TRUTH MASKS and tags (full supervision, an upper bound)" if _is_supervised(config) else "tags",
-        len(training), training.source, training.tags_from, background, len(training.classes),
-        f"scoring {len(scored)} images ({scored.source})" if scored else "scoring nothing",
-    )  # fmt: skip
+        len(training),
+        f"scoring {min(len(scored), config.run.val_limit or len(scored))} by their masks"
+        if scored
+        else "scoring nothing",
+    )

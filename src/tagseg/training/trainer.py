@@ -19,12 +19,14 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from tagseg.config import Config, RunConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
+from tagseg.data.sources import require_tags
 from tagseg.distributed import other_process_is_gone
 from tagseg.errors import Collapsed, TagsegError, list_some
 from tagseg.fsr.schedules import step_of
 from tagseg.methods.build import build_method
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
 from tagseg.training.module import TrainingModule, with_method_prefix
+from tagseg.training.step_time import ExpectedTime
 from tagseg.training.view_sizes import check_view_sizes
 
 
@@ -79,6 +81,8 @@ def fit(
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     _hush_lightning()
+    if scored and "segmentation" not in module.method.SCORED:
+        require_tags(scored)  # CAMs are scored with the images' tags
     monitor = f"val/{next(iter(module.method.networks))}/{module.method.SCORED[0]}" if scored else None
     trainer = make_trainer(config, folder, monitor, callbacks)
     check_shares(config.run, trainer.world_size)
@@ -146,6 +150,7 @@ def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: S
     """
     run, scored = config.run, monitor is not None
     every = max(1, step_of(run.validate_every, run.steps))
+    own: list[Callback] = [ExpectedTime(config), Progress(), ExportNetworks(folder)]
     return Trainer(
         accelerator=run.accelerator,
         devices=run.devices,
@@ -160,7 +165,7 @@ def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: S
         num_sanity_val_steps=0,
         log_every_n_steps=run.log_every,
         logger=_loggers(config, folder),
-        callbacks=[Progress(), ExportNetworks(folder), *checkpoints(folder, every, monitor), *callbacks],
+        callbacks=[*own, *checkpoints(folder, every, monitor), *callbacks],
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,

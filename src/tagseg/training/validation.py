@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import torch
@@ -51,7 +53,7 @@ class Validation(nn.Module):
     """Accumulates the scores of the networks over one pass of the validation images.
 
     Images are resized to the training size; scores count at native size. CAMs are scored with the images' tags,
-    the segmentation without.
+    the segmentation without. Images whose tags are not known count for the segmentation alone.
 
     Args:
         networks: their names.
@@ -77,17 +79,20 @@ class Validation(nn.Module):
             batch: their tags and masks.
             ops: operations that compute CAMs.
         """
-        classes = ops.cam_classes(batch.tags)
+        known = ~batch.tags.isnan().any(dim=1)
+        tags = batch.tags.nan_to_num()
+        classes = ops.cam_classes(tags)
         with evaluating(network):
             output = network(images)
             cams = ops.cams(network, images, self.cam.scales, classes) if self.scores_cams else None
-        self._metric(self.f1[name]).update(tag_f1(output.logits, batch.tags))
+        if known.any():
+            self._metric(self.f1[name]).update(tag_f1(output.logits[known], tags[known]))
         maps = {"segmentation": output.segmentation}
         if cams is not None:
             maps |= {"cam": cams.final, "aux_cam": cams.auxiliary}
         for index, mask in enumerate(batch.masks):
             one = slice(index, index + 1)
-            for what in self.maps:
+            for what in self.maps if known[index] else [w for w in self.maps if w == "segmentation"]:
                 native = F.interpolate(maps[what][one].float(), size=mask.shape, mode="bilinear", align_corners=False)
                 if what == "segmentation":
                     label = native.argmax(dim=1)
@@ -97,7 +102,20 @@ class Validation(nn.Module):
                 self._metric(self.confusion[f"{name}/{what}"]).update(label[0], mask.to(label.device))
 
     def compute(self) -> dict[str, float]:
-        """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then reset."""
+        """mIoU, pixel accuracy (of the segmentation) and tag F1 by name, 0 to 1, over all processes; then reset.
+
+        Scores that use tags are left out where no image's tags are known.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*compute.*before.*update.*")  # no image has known tags
+            results = self._results()
+        by_tags = {key for key in results if "segmentation" not in key}
+        results = {key: value for key, value in results.items() if key not in by_tags or not math.isnan(value)}
+        for module in (*self.confusion.values(), *self.f1.values()):
+            self._metric(module).reset()
+        return results
+
+    def _results(self) -> dict[str, float]:
         results: dict[str, float] = {}
         for key, module in self.confusion.items():
             assert isinstance(module, Confusion)  # for the type checker: a ModuleDict does not say
@@ -107,8 +125,6 @@ class Validation(nn.Module):
                 results[f"{key}_accuracy"] = score.pixel_accuracy
         for name, module in self.f1.items():
             results[f"{name}/tag_f1"] = float(self._metric(module).compute())
-        for module in (*self.confusion.values(), *self.f1.values()):
-            self._metric(module).reset()
         return results
 
     @staticmethod

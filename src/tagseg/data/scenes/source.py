@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import Sample, TaggedImages
-from tagseg.data.masks import PngMask
+from tagseg.data.masks import MaskFile
 from tagseg.data.scenes.scenery import NAMES, SIZE, draw_scene
 from tagseg.errors import TagsegError
 
@@ -60,7 +60,7 @@ def scenes(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
             name=Path(image).stem,
             image=folder / image,
             tags=tuple(NAMES.index(name) for name in names),
-            mask=PngMask(folder / "masks" / Path(image).name, folder / image, len(NAMES)) if masks else None,
+            mask=MaskFile(folder / "masks" / Path(image).name, folder / image, len(NAMES)) if masks else None,
         )
         for image, names in rows
     )

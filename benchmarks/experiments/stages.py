@@ -1,0 +1,214 @@
+"""The stages of the method ``frozen`` beside plain CAMs and the same networks trained on ground-truth masks.
+
+    python benchmarks/experiments/stages.py [--quick] [--data animals|voc20mix] [--photos 1044] [--seeds 3]
+        [--tuning STEPS] [--crf] [--runs FOLDER]
+
+All are scored on ``val`` at native size, one scale, mirrored. CAMs and labels are told the tags, networks are not.
+``--tuning``: also train each network as a whole for so many steps from there (docs/fine_tuning.md). ``--crf``: also
+after the dense CRF, seed 0. ``--runs`` keeps the trainings; finished ones are not repeated. Development data needed.
+``--quick``: 60 photos at 160 px, 30 steps, one seed, 20 photos of ``val``. Prints a table and, last, one line of JSON:
+mIoU in % by row and seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``shared`` and ``minutes``
+
+import tagseg
+from minutes import subset
+from shared import ANIMALS, PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table
+from tagseg.beyond.boundary_prior import fit_boundary_prior
+from tagseg.config import Config, replace
+from tagseg.data import sources
+from tagseg.data.dataset import TaggedImages
+from tagseg.data.images import read_image
+from tagseg.frozen.config import FrozenConfig
+from tagseg.frozen.features import FrozenFeatures, frozen_features
+from tagseg.frozen.labels import fit_to_some, foreground_planes
+from tagseg.inference.evaluate import evaluate
+from tagseg.inference.segment import NATIVE, resize, to_input, upsample
+from tagseg.metrics.segmentation import SegmentationScore
+from tagseg.model.checkpoint import load_network
+from tagseg.model.network import Network
+from tagseg.progress import with_progress
+
+TUNING: dict[str, dict[str, Any]] = {
+    "network": {"decoder": "conv", "decoder_width": 256, "aux_layer": -4, "tag_prior": True},
+    "views": {"size": 320}, "mask": {"choice": "none"},
+    "beyond": {"fit_classifiers": False, "decoder_start": 0.0},
+    "optimiser": {"rate": 2e-5, "layer_decay": 0.75},
+}  # fmt: skip
+"""Training of the whole network from a decoder on frozen features, without the method's masking."""
+
+Rows = dict[str, list[float]]
+
+
+def main() -> None:
+    """Train, score, print."""
+    arguments = parsed()
+    require(ANIMALS, PHOTOS, WEIGHTS)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = Path(arguments.runs or scratch)
+        config = configuration(arguments, runs)
+        rows = label_rows(config, arguments.limit)
+        for seed in range(arguments.seeds):
+            rows_of_seed(config, runs, seed, arguments, rows)
+    printed = [(name, f"{mean(values):.1f}", " ".join(f"{v:.1f}" for v in values)) for name, values in rows.items()]
+    table(f"{arguments.data}, {machine()}", ("stage", "mIoU %", "seeds"), printed)
+    print_json({"data": arguments.data, "mean_iou": {name: [round(v, 2) for v in vs] for name, vs in rows.items()}})
+
+
+def parsed() -> argparse.Namespace:
+    """The arguments."""
+    parser = arguments_of(__doc__, "60 photos at 160 px, 30 steps, one seed, 20 photos of val")
+    parser.add_argument("--data", choices=("animals", "voc20mix"), default="animals", help="photos")
+    parser.add_argument("--photos", type=int, default=1_044, help="number of training photos of animals")
+    parser.add_argument("--seeds", type=int, default=3, help="number of trainings")
+    parser.add_argument("--tuning", type=int, default=0, help="steps of training the whole network from there")
+    parser.add_argument("--crf", action="store_true", help="also score after the dense CRF")
+    parser.add_argument("--runs", default="", help="folder to keep the trainings in")
+    arguments = parser.parse_args()
+    arguments.limit = 0
+    if arguments.quick:
+        arguments.photos, arguments.seeds, arguments.limit = 60, 1, 20
+    return arguments
+
+
+def configuration(arguments: argparse.Namespace, runs: Path) -> Config:
+    """The preset on the photos; nothing is scored while training."""
+    data = {"source": "voc", "root": str(PHOTOS)}
+    if arguments.data == "animals":
+        photos = runs / f"photos{arguments.photos}"
+        data = {"source": "folder", "root": str(photos if photos.exists() else subset(photos, arguments.photos))}
+    config = replace(
+        tagseg.PRESETS["frozen"](),
+        data=data,
+        network={"encoder": "deit_tiny_patch16_224", "weights": str(WEIGHTS)},
+        features={"folder": str(runs / "features"), "size": 160 if arguments.quick else 320},
+        run={"validate_every": 0, "accelerator": "cpu"},
+    )
+    return replace(config, run={"steps": 30}) if arguments.quick else config
+
+
+def rows_of_seed(config: Config, runs: Path, seed: int, arguments: argparse.Namespace, rows: Rows) -> None:
+    """Train and score the networks of one seed."""
+    val = validation_images(config, arguments.limit)
+    for kind, source in (("tags", "spectral"), ("masks", "masks")):
+        run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
+        network = trained(replace(config, labels={"source": source}, run=run))
+        without = trained(replace(config, labels={"source": source}, run=run))
+        without.tag_prior = None
+        scores = scores_of({f"decoder, {kind}": without, f"+ tag prior, {kind}": network}, val)
+        if arguments.tuning:
+            tuned = trained(tuning(config, runs, kind, seed, arguments.tuning))
+            scores |= scores_of({f"+ fine-tuning, {kind}": tuned}, val)
+        if kind == "tags":
+            cam = evaluate(network, config.data, what="cam", scales=(1.0,), limit=arguments.limit, quiet=True)
+            rows.setdefault("CAM, told the tags", []).append(100 * cam.result.mean_iou)
+        if arguments.crf and seed == 0:
+            after = evaluate(network, config.data, scales=(1.0,), crf=True, limit=arguments.limit, quiet=True)
+            assert after.crf_result is not None  # asked for
+            scores[f"+ tag prior and CRF, {kind}"] = 100 * after.crf_result.mean_iou
+        for name, value in scores.items():
+            rows.setdefault(name, []).append(value)
+            print(f"seed {seed}: {name} {value:.1f}", flush=True)
+
+
+def tuning(config: Config, runs: Path, kind: str, seed: int, steps: int) -> Config:
+    """The training of the whole network that starts from a decoder on frozen features."""
+    base = replace(tagseg.PRESETS["folder"](), **TUNING, data={"source": config.data.source, "root": config.data.root})
+    start = {"encoder": config.network.encoder, "weights": config.network.weights}
+    return replace(
+        base,
+        network={**start, "start": str(runs / f"{kind}_{seed}")},
+        beyond={"labels": "network" if kind == "tags" else "masks"},
+        run={"output": str(runs / f"tuned_{kind}_{seed}"), "seed": seed, "steps": steps, "validate_every": 0,
+             "accelerator": "cpu", "collapse": "warn"},
+    )  # fmt: skip
+
+
+def trained(config: Config) -> Network:
+    """The network of a configuration, of a finished run if there is one."""
+    folder = Path(config.run.output)
+    return load_network(folder if (folder / "last.safetensors").exists() else tagseg.train(config).network)
+
+
+def validation_images(config: Config, limit: int) -> TaggedImages:
+    """``val`` with masks."""
+    return sources.load(config.data, config.data.val_split).with_masks().first(limit)
+
+
+def label_rows(config: Config, limit: int) -> Rows:
+    """Labels of ``val``, told the tags, by what is fitted to the training photos: boundary prior, and all scores."""
+    training = sources.load(config.data, config.data.train_split, masks=False)
+    val = validation_images(config, limit)
+    network = Network(config.network, training.classes)
+    settings = config.method
+    assert isinstance(settings, FrozenConfig)  # the preset's
+
+    def features_of(images: TaggedImages) -> FrozenFeatures:
+        folder, size = Path(settings.features.folder), settings.features.size
+        return frozen_features(network, images, size, folder, config.run, torch.device("cpu"))
+
+    fitted, scored = features_of(training), features_of(val)
+    prior = fit_boundary_prior(fitted.auxiliary(), fitted.tags, 0.3)
+    foreground = fit_to_some(fitted, 0.0)
+
+    def by_prior(index: int) -> Tensor:
+        return prior.planes(scored.maps([index])[1].float(), scored.tags[index : index + 1]).clamp(min=-1e4)[0]
+
+    def by_all(index: int) -> Tensor:
+        return foreground_planes(scored, foreground, range(index, index + 1))[0]
+
+    return {
+        "labels of the boundary prior, told the tags": [score_of_planes(by_prior, val)],
+        "labels of all scores, told the tags": [score_of_planes(by_all, val)],
+    }
+
+
+def score_of_planes(planes: Callable[[int], Tensor], images: TaggedImages) -> float:
+    """mIoU in % of the argmax of the images' planes at native size."""
+    score = SegmentationScore(len(images.classes) + 1)
+    for index, sample in enumerate(images.samples):
+        truth = mask_of(sample.mask)
+        score.update(upsample(planes(index), (truth.shape[0], truth.shape[1])).argmax(dim=0), truth)
+    return 100 * score.compute().mean_iou
+
+
+def mask_of(read: Callable[[], object] | None) -> Tensor:
+    """A mask as a tensor."""
+    assert read is not None  # ``with_masks``
+    return torch.as_tensor(read()).long()
+
+
+@torch.inference_mode()
+def scores_of(networks: Mapping[str, Network], images: TaggedImages) -> dict[str, float]:
+    """mIoU in % of networks that share an encoder, at native size, one scale, mirrored: ``evaluate``'s label maps."""
+    scores = {name: SegmentationScore(len(images.classes) + 1) for name in networks}
+    encoder = next(iter(networks.values()))
+    for sample in with_progress(images.samples, "scoring", "photo"):
+        photo, truth = read_image(sample.image), mask_of(sample.mask)
+        size = (photo.shape[0], photo.shape[1])
+        pixels = resize(to_input(encoder, photo), NATIVE.at(*size, 1.0, encoder.patch_size))
+        features = [encoder.encoder(one) for one in (pixels, pixels.flip(-1))]
+        for name, network in networks.items():
+            plain, mirrored = (network.segment(one)[0] for one in features)
+            scores[name].update(upsample(plain + mirrored.flip(-1), size).argmax(dim=0), truth)
+    return {name: 100 * score.compute().mean_iou for name, score in scores.items()}
+
+
+if __name__ == "__main__":
+    main()
