@@ -73,8 +73,8 @@ class Comparison:
     @property
     def absent(self) -> tuple[str, ...]:
         """Classes that are tagged and have no counted pixel in any image."""
-        gone: ndarray = self.missing.any(axis=0) & ~self.objects.any(axis=0)
-        return tuple(name for name, is_gone in zip(self.classes, gone, strict=True) if is_gone)
+        missing, shown = self.missing.sum(axis=0), self.objects.sum(axis=0)
+        return tuple(name for index, name in enumerate(self.classes) if missing[index] and not shown[index])
 
     @property
     def background_alone(self) -> bool:
