@@ -1,11 +1,13 @@
-"""Settings of 0.1.0 on the command line; those in files are tested with ``config_file``."""
+"""Names of 0.1.0: settings on the command line (those in files are tested with ``config_file``), and classes."""
 
 import logging
+from importlib import import_module
 
 import pytest
 
+from tagseg import config
 from tagseg.methods.config import settings_of
-from tagseg.old_names import RENAMED, flags_with_new_names, with_new_names
+from tagseg.old_names import MOVED, RENAMED, flags_with_new_names, with_new_names
 
 FSR, FROZEN = settings_of("fsr"), settings_of("frozen")
 
@@ -60,3 +62,14 @@ def test_a_method_s_own_settings_are_no_old_names(caplog):
     assert with_new_names(values, FSR) == {
         "labels": {}, "beyond": {"labels": "boundary", "foreground_share": 0.2, "boundary_size": 64}
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_what_the_configuration_held_is_found_and_where_it_is_now_is_said(name):
+    with pytest.warns(DeprecationWarning, match=rf"tagseg\.config\.{name} is now in {MOVED[name]}"):
+        assert getattr(config, name) is getattr(import_module(MOVED[name]), name)
+
+
+def test_what_it_never_held_is_not_found():
+    with pytest.raises(AttributeError, match=r"module 'tagseg\.config' has no attribute 'NoConfig'"):
+        _ = config.NoConfig

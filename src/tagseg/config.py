@@ -17,6 +17,7 @@ from tagseg.data.config import DataConfig, ViewConfig
 from tagseg.errors import TagsegError
 from tagseg.fsr.config import FSRConfig
 from tagseg.model.config import NetworkConfig
+from tagseg.old_names import moved
 from tagseg.settings import AtLeastOne, Count, MethodConfig, Section, When
 
 
@@ -174,3 +175,8 @@ def replace(config: Config, **changes: dict[str, Any] | MethodConfig) -> Config:
             raise TagsegError(f"config key {name}.{unknown[0]} does not exist, expected one of: {known}")
         sections[name] = dataclasses.replace(sections[name], **values)
     return Config.of_sections(type(method), sections)
+
+
+def __getattr__(name: str) -> Any:
+    """Sections of a method and of the CRF by where they were in 0.1.0."""
+    return moved(name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Container, Sequence
+from importlib import import_module
 from typing import Any
 
 logger = logging.getLogger("tagseg")
@@ -19,6 +21,16 @@ RENAMED = {
     "data.repeat_below": "beyond.repeat_below",
 }
 """Settings of 0.1.0 and what they are called now. A method that has a setting of such a name keeps it as its own."""
+
+MOVED = {
+    **dict.fromkeys(
+        ("CamConfig", "PartitionConfig", "MaskConfig", "LabelConfig", "EnergyConfig", "LossConfig",
+         "DistillationConfig", "OptimiserConfig"),
+        "tagseg.fsr.config",
+    ),
+    **dict.fromkeys(("CrfConfig", "PUBLISHED_CRF"), "tagseg.pairwise.config"),
+}  # fmt: skip
+"""What ``tagseg.config`` of 0.1.0 held, and the module it is in now."""
 
 _RENAMED_VALUES = {("beyond.labels", "border"): "boundary"}
 
@@ -72,3 +84,15 @@ def flags_with_new_names(arguments: Sequence[str], own: Container[str]) -> list[
 
 def _new_name(setting: str, own: Container[str]) -> str | None:
     return None if setting in own else RENAMED.get(setting)
+
+
+def moved(name: str) -> Any:
+    """What ``tagseg.config`` of 0.1.0 held under a name, from where it is now.
+
+    Raises:
+        AttributeError: there was no such name.
+    """
+    if name not in MOVED:
+        raise AttributeError(f"module 'tagseg.config' has no attribute {name!r}")
+    warnings.warn(f"tagseg.config.{name} is now in {MOVED[name]}", DeprecationWarning, stacklevel=3)
+    return getattr(import_module(MOVED[name]), name)
