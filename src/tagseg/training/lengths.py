@@ -6,8 +6,6 @@ import logging
 import math
 from collections.abc import Callable
 
-import torch
-
 from tagseg.config import Config, RunConfig, replace
 from tagseg.progress import duration
 
@@ -67,6 +65,8 @@ def fitting_steps(each: float) -> int:
 
 def on_one_cpu(run: RunConfig) -> bool:
     """Whether a training is one process on a CPU."""
+    import torch  # not above: it takes seconds, and errors in the data come first
+
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     cpu = run.accelerator == "cpu" or (run.accelerator == "auto" and not gpu)
     return cpu and run.nodes == 1 and run.devices in ("auto", 1, "1")

@@ -84,6 +84,7 @@ def draw_folder(folder: Path, split: str, count: int) -> None:
         _write(folder / "images" / name, _png(Image.fromarray(scene.image)))
         _write(folder / "masks" / name, _png(Image.fromarray(scene.mask)))
         table.writerow((f"images/{name}", ";".join(NAMES[tag] for tag in scene.tags)))
+    _write(folder / "classes.txt", "".join(f"{name}\n" for name in NAMES).encode())  # in the order of the masks' ids
     _write(folder / "labels.csv", labels.getvalue().encode())
     _write(folder / "drawn.json", json.dumps({**_recipe(split), "count": count}).encode())
 
