@@ -64,8 +64,7 @@ def main() -> None:
         runs = Path(arguments.runs or scratch)
         config = configuration(arguments, runs)
         rows = label_rows(config, arguments.limit)
-        for seed in range(arguments.seeds):
-            rows_of_seed(config, runs, seed, arguments, rows)
+        rows |= network_rows(config, runs, arguments)
     printed = [(name, f"{mean(values):.1f}", " ".join(f"{v:.1f}" for v in values)) for name, values in rows.items()]
     table(f"{arguments.data}, {machine()}", ("stage", "mIoU %", "seeds"), printed)
     print_json({"data": arguments.data, "mean_iou": {name: [round(v, 2) for v in vs] for name, vs in rows.items()}})
@@ -103,28 +102,38 @@ def configuration(arguments: argparse.Namespace, runs: Path) -> Config:
     return replace(config, run={"steps": 30}) if arguments.quick else config
 
 
-def rows_of_seed(config: Config, runs: Path, seed: int, arguments: argparse.Namespace, rows: Rows) -> None:
-    """Train and score the networks of one seed."""
+def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> Rows:
+    """Train and score the networks of all seeds; those on frozen features share their encoder, and so one pass."""
     val = validation_images(config, arguments.limit)
-    for kind, source in (("tags", "spectral"), ("masks", "masks")):
-        run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
-        network = trained(replace(config, labels={"source": source}, run=run))
-        without = trained(replace(config, labels={"source": source}, run=run))
-        without.tag_prior = None
-        scores = scores_of({f"decoder, {kind}": without, f"+ tag prior, {kind}": network}, val)
-        if arguments.tuning:
-            tuned = trained(tuning(config, runs, kind, seed, arguments.tuning))
-            scores |= scores_of({f"+ fine-tuning, {kind}": tuned}, val)
-        if kind == "tags":
-            cam = evaluate(network, config.data, what="cam", scales=(1.0,), limit=arguments.limit, quiet=True)
-            rows.setdefault("CAM, told the tags", []).append(100 * cam.result.mean_iou)
-        if arguments.crf and seed == 0:
-            after = evaluate(network, config.data, scales=(1.0,), crf=True, limit=arguments.limit, quiet=True)
-            assert after.crf_result is not None  # asked for
-            scores[f"+ tag prior and CRF, {kind}"] = 100 * after.crf_result.mean_iou
-        for name, value in scores.items():
-            rows.setdefault(name, []).append(value)
-            print(f"seed {seed}: {name} {value:.1f}", flush=True)
+    frozen: dict[tuple[str, int], Network] = {}
+    for seed in range(arguments.seeds):
+        for kind, source in (("tags", "spectral"), ("masks", "masks")):
+            run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
+            settings = replace(config, labels={"source": source}, run=run)
+            frozen[f"+ tag prior, {kind}", seed] = trained(settings)
+            frozen[f"decoder, {kind}", seed] = without_prior(trained(settings))
+    scores = scores_of(frozen, val)
+    if arguments.tuning:
+        for kind, seed in [(kind, seed) for kind in ("tags", "masks") for seed in range(arguments.seeds)]:
+            tuned = (f"+ fine-tuning, {kind}", seed)
+            scores |= scores_of({tuned: trained(tuning(config, runs, kind, seed, arguments.tuning))}, val)
+    rows: Rows = {}
+    for (name, _), value in sorted(scores.items()):
+        rows.setdefault(name, []).append(value)
+    options: dict[str, Any] = {"scales": (1.0,), "limit": arguments.limit, "quiet": True}
+    cam = evaluate(frozen["+ tag prior, tags", 0], config.data, what="cam", **options)
+    rows["CAM, told the tags"] = [100 * cam.result.mean_iou]
+    for kind in ("tags", "masks") if arguments.crf else ():
+        after = evaluate(frozen[f"+ tag prior, {kind}", 0], config.data, crf=True, **options).crf_result
+        assert after is not None  # asked for
+        rows[f"+ tag prior and CRF, {kind}"] = [100 * after.mean_iou]
+    return rows
+
+
+def without_prior(network: Network) -> Network:
+    """The same network without the tag prior."""
+    network.tag_prior = None
+    return network
 
 
 def tuning(config: Config, runs: Path, kind: str, seed: int, steps: int) -> Config:
@@ -195,7 +204,7 @@ def mask_of(read: Callable[[], object] | None) -> Tensor:
 
 
 @torch.inference_mode()
-def scores_of(networks: Mapping[str, Network], images: TaggedImages) -> dict[str, float]:
+def scores_of(networks: Mapping[tuple[str, int], Network], images: TaggedImages) -> dict[tuple[str, int], float]:
     """mIoU in % of networks that share an encoder, at native size, one scale, mirrored: ``evaluate``'s label maps."""
     scores = {name: SegmentationScore(len(images.classes) + 1) for name in networks}
     encoder = next(iter(networks.values()))

@@ -207,7 +207,7 @@ def test_proposals_that_are_given_are_not_looked_for(scene, monkeypatch, tmp_pat
 
 def test_only_the_source_folder_has_proposals(scene, tmp_path):
     _, images, _ = scene
-    assert given_proposals(images, FrozenLabelConfig(folder=str(tmp_path))) == {}
+    assert given_proposals(images, FrozenLabelConfig()) == {}
     with pytest.raises(TagsegError, match="does not exist, expected a folder of masks"):
         given_proposals(images, folder(tmp_path / "none"))
 
@@ -215,3 +215,9 @@ def test_only_the_source_folder_has_proposals(scene, tmp_path):
 def test_a_source_folder_needs_its_name():
     with pytest.raises(TagsegError, match=r"^labels.folder is '', expected the folder of masks or proposals"):
         FrozenLabelConfig(source="folder")
+
+
+@pytest.mark.parametrize("settings", [{"folder": "masks"}, {"kind": "saliency"}, {"source": "masks", "folder": "sam"}])
+def test_settings_of_proposals_are_refused_where_none_are_read(settings):
+    with pytest.raises(TagsegError, match=r"labels\.(folder|kind) is .*, expected .* or labels.source folder"):
+        FrozenLabelConfig(**settings)

@@ -35,11 +35,15 @@ class FrozenLabelConfig(Section):
     kind: Literal["auto", "binary", "segments", "saliency"] = "auto"
     """What those pictures are; ``auto`` finds out."""
     foreground_share: Share = 0.0
-    """Share of the patches of tagged photos that are foreground; 0: estimated from the photos."""
+    """Share of the patches of tagged photos that are foreground; 0: estimated from the photos. Masks need none."""
 
     def __post_init__(self) -> None:
-        """Check the fields and that a folder is named where labels come from one."""
+        """Check the fields and that those are set which the source of the labels reads."""
         super().__post_init__()
+        if self.source != "folder" and self.folder:
+            self.refuse("folder", self.folder, f"none with labels.source {self.source}, or labels.source folder")
+        if self.source != "folder" and self.kind != "auto":
+            self.refuse("kind", self.kind, f"auto with labels.source {self.source}, or labels.source folder")
         if self.source == "folder" and not self.folder:
             self.refuse("folder", self.folder, "the folder of masks or proposals with labels.source folder")
 
