@@ -259,9 +259,9 @@ def test_a_whole_file_keeps_a_fifth_for_scoring(tmp_path):
     assert len(val) in range(1, 11)
     assert sorted(s.name for s in (*train.samples, *val.samples)) == [n[:-4] for n in names]
     assert len(get(tmp_path, "train", val_split="")) == 20
-    found = "annotations result.json, one file for all splits, of whose images a fifth is kept for scoring"
+    found = "annotations are in result.json, one file for all splits, of whose images a fifth is kept for scoring"
     assert f"{found}; images in images/" in texts(train)
-    assert "annotations result.json; images in images/" in texts(get(tmp_path, "train", val_split=""))
+    assert "annotations are in result.json; images in images/" in texts(get(tmp_path, "train", val_split=""))
     with pytest.raises(TagsegError, match=r"result\.json has no splits"):
         get(tmp_path, "test")
     boxes = [each | {"segmentation": [], "bbox": [0, 0, 2, 2]} for each in content]

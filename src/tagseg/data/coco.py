@@ -60,7 +60,7 @@ def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     files, located = locate(names, folder, path.name, config.skip_missing)
     entries = [entry for entry in entries if entry.file in files]
     paths = [folder / files[entry.file] for entry in entries]
-    notes = (_found(root, path, folder, is_part), *file.notes, *listed.notes, *labels.notes, *located)
+    notes = (*_found(root, path, folder, is_part), *file.notes, *listed.notes, *labels.notes, *located)
     frames = Frames("displayed", "displayed")
     count_crowds = config.crowd == "objects"
     if masks:
@@ -109,10 +109,14 @@ def _of_split(file: CocoFile, config: DataConfig, split: str) -> Sequence[CocoIm
     return [image for image, is_kept in zip(file.images, kept, strict=True) if is_kept == scored]
 
 
-def _found(root: Path, path: Path, folder: Path, is_part: bool) -> Note:
-    places = [os.path.relpath(place, root) for place in (path, folder)]
+def _found(root: Path, path: Path, folder: Path, is_part: bool) -> tuple[Note, ...]:
+    """Where annotations and images were found, unless it is COCO's own layout."""
+    file, images = (Path(os.path.relpath(place, root)).as_posix() for place in (path, folder))
+    split = path.stem.removeprefix("instances_")
+    if file == f"annotations/instances_{split}.json" and images in (split, f"images/{split}") and not is_part:
+        return ()
     one = ", one file for all splits, of whose images a fifth is kept for scoring" if is_part else ""
-    return Note(f"annotations {places[0]}{one}; images in {'the root' if places[1] == '.' else places[1] + '/'}")
+    return (Note(f"annotations are in {file}{one}; images in {'the root' if images == '.' else images + '/'}"),)
 
 
 def _check(config: DataConfig, scored: Scored, paths: list[Path]) -> tuple[Frames, tuple[Note, ...]]:
