@@ -75,13 +75,32 @@ def test_options_that_do_not_fit_the_model(options):
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch):
-    def offline(*_, **__):
-        raise OSError("no route to host\nmore lines")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    message = refused(NetworkConfig())
+    with_hub(monkeypatch, OSError("no route to host\nmore lines"))
+    message = refused(dataclasses.replace(TINY, weights="hub"))
     assert "could not be had from timm's hub (no route to host)" in message
     assert "--network.weights" in message
+
+
+def with_hub(monkeypatch, error):
+    """A hub that ends every request for pretrained weights with this error."""
+    create = timm.create_model
+
+    def create_model(*arguments, pretrained, **options):
+        if pretrained:
+            raise error
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+
+
+def test_the_hub_is_not_blamed_for_options_that_do_not_fit(monkeypatch):
+    with_hub(monkeypatch, RuntimeError("Error(s) in loading state_dict for VisionTransformer: size mismatch"))
+    message = refused(dataclasses.replace(TINY, weights="hub"))
+    assert "pretrained weights of vit_tiny_patch16_224 do not fit network.encoder_options" in message
+    assert "hub" not in message
+    wrong = refused(dataclasses.replace(TINY, weights="hub", encoder_options={"embed_dim": 50, "num_heads": 3}))
+    assert "network.encoder_options" in wrong
+    assert "hub" not in wrong
 
 
 @pytest.fixture(scope="module")

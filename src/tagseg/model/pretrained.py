@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import logging
 import sys
@@ -71,12 +72,26 @@ def _explain(config: NetworkConfig, error: Exception) -> TagsegError:
         near = difflib.get_close_matches(config.encoder.split(".")[0], timm.list_models(["*vit*", "deit*"]), n=3)
         hint = f"did you mean {list_some(near)}?" if near else "try deit_small_patch16_224 or vit_base_patch16_224"
         return TagsegError(f"network.encoder {config.encoder!r} is not a model of timm, {hint}")
-    if isinstance(error, TypeError) or config.weights != "hub":
+    if config.weights != "hub" or not _can_be_created(config):
         return TagsegError(f"network.encoder_options {config.encoder_options} do not fit {config.encoder}: {reason}")
+    if "state_dict" in str(error):  # they were had
+        return TagsegError(
+            f"the pretrained weights of {config.encoder} do not fit network.encoder_options {config.encoder_options} "
+            f"({reason}): leave the options out, or give a file with --network.weights FILE, or none for random ones"
+        )
     return TagsegError(
         f"weights of {config.encoder} could not be had from timm's hub ({reason}): "
         "give a file with --network.weights FILE, or --network.weights none for random ones"
     )
+
+
+def _can_be_created(config: NetworkConfig) -> bool:
+    """Whether the model is there without pretrained weights, so that these are what failed."""
+    try:
+        _create(dataclasses.replace(config, weights="none"))
+    except Exception:  # whatever it is, the first error was not about the weights
+        return False
+    return True
 
 
 def _load_file(vit: nn.Module, path: Path) -> None:
