@@ -2,8 +2,8 @@
 
     python benchmarks/reading.py [--quick]
 
-Reads the tag file of PASCAL VOC 2012 (12,031 rows, no photos), then scores an untrained DeiT-Ti on voc12_animals' ``val``
-at one scale by ``evaluate``, in which masks are held against tags, and times the holding alone on the same masks.
+Reads the tag file of PASCAL VOC 2012 (12,031 rows, no photos), then scores an untrained DeiT-Ti on ``val`` of
+voc12_animals at one scale by ``evaluate``, in which masks are held against tags, and times the holding alone.
 Development data needed. ``--quick``: 40 photos. Prints a table and, last, one line of JSON: ``rows_seconds`` (median of
 nine), ``comparison_share`` (of ``evaluate``'s time, 0 to 1), both of processor time.
 """
