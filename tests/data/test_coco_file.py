@@ -76,10 +76,6 @@ def test_sizes_as_text_and_missing_ones(tmp_path):
         assert "1 images without width or height" in texts(file)
 
 
-def test_paths_of_windows(tmp_path):
-    assert read(tmp_path, images=[{"id": 1, "file_name": "images\\a.jpg"}]).images[0].file == "images/a.jpg"
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

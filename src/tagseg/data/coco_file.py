@@ -159,7 +159,7 @@ class _Reader:
             name = entry["file_name"]
             if not isinstance(name, str) or not name.strip():
                 raise ValueError(f"image {entry.get('id', number)!r} has the file_name {name!r}, a name is needed")
-            name = name.strip().replace("\\", "/").removeprefix("./")
+            name = name.strip()
             key = self._key(entry["id"], "image", f"the image {name}")
             if key in names:
                 raise ValueError(f"the image id {key} belongs to {names[key]} and to {name}")
