@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import difflib
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Container
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.WARNING, format="tagseg: %(message)s", stream=sys.stderr)
     logging.getLogger("tagseg").setLevel(logging.INFO)
+    # Without a network the hub's client would tell each of its retries twice; one line of ours says what to do.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     try:
         return _dispatch(arguments)
     except TagsegError as error:

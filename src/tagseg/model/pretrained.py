@@ -32,6 +32,8 @@ def create_vit(config: NetworkConfig) -> nn.Module:
     Raises:
         TagsegError: unknown name, no known family, bad options, weights that cannot be had or do not fit.
     """
+    if config.weights == "hub":
+        logger.info("weights of %s: from timm's hub, or as it left them on this machine", config.encoder)
     try:
         vit, drops_paths = _create(config)
     except Exception as error:
