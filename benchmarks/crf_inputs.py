@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from shared import GOLDEN, PHOTOS, SHARED
 from tagseg.data.images import image_size, read_image
-from tagseg.data.listing import find_images
+from tagseg.data.listing import list_photos, photo_paths
 from tagseg.errors import TagsegError
 from tagseg.pairwise.config import CrfConfig
 
@@ -65,7 +65,7 @@ def voc_photos(count: int) -> list[Photo]:
 def coco_photos(count: int) -> list[Photo]:
     """500 × 375 pixels at the top left of photos of tiny_coco's ``val2017`` that are large enough, spread evenly."""
     height, width = SIZE
-    paths = find_images(COCO)
+    paths = photo_paths(list_photos(COCO))
     large = [path for path, (h, w) in ((path, image_size(path)) for path in paths) if h >= height and w >= width]
     return [np.ascontiguousarray(read_image(large[i])[:height, :width]) for i in _spread(len(large), count)]
 

@@ -22,7 +22,7 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from PIL import Image
 
-from shared import PHOTOS, arguments_of, print_json, require
+from shared import PHOTOS, arguments_of, print_json, processor_seconds, require
 from tagseg.data import sources
 from tagseg.data.config import DataConfig, ViewConfig
 from tagseg.data.dataset import Sample, TaggedImages
@@ -54,29 +54,24 @@ class Row:
         return BATCH / self.load
 
 
-def median_seconds(work: Callable[[], object], times: int) -> float:
+def median_after_one(work: Callable[[], object], times: int) -> float:
     """Median processor time of several calls, after one to warm up."""
     work()
-    seconds = []
-    for _ in range(times):
-        started = time.process_time()
-        work()
-        seconds.append(time.process_time() - started)
-    return statistics.median(seconds)
+    return processor_seconds(work, times)
 
 
 def measure(name: str, images: TaggedImages, views: ViewConfig, times: int) -> Row:
     """Measure and print one row; each call loads a different batch."""
     data = TrainingViews(images, views, seed=0)
     steps = iter(StepSampler(len(images), BATCH, 0))
-    load = median_seconds(lambda: training_collate([data[key] for key in next(steps)]), times)
+    load = median_after_one(lambda: training_collate([data[key] for key in next(steps)]), times)
     device = None
     if views.augment == "device":
         batches = [
             training_collate([data[key] for key in keys]) for keys in islice(StepSampler(len(images), BATCH, 0), 4)
         ]
         turn = iter(batches * times)
-        device = median_seconds(lambda: next(turn).augmented(), times)
+        device = median_after_one(lambda: next(turn).augmented(), times)
     row = Row(name, load, device)
     on_cpu = "" if device is None else f"{1000 * device:.0f}"
     print(f"{name:46}{1000 * load:>10.0f}{row.rate:>10.0f}{GPU_RATE / row.rate:>8.1f}{on_cpu:>12}", flush=True)

@@ -28,7 +28,7 @@ from PIL import Image
 
 from shared import PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table, timed
 from tagseg.data.images import read_image
-from tagseg.data.listing import find_images
+from tagseg.data.listing import list_photos, photo_paths
 from tagseg.inference.predict import predict
 from tagseg.inference.predictor import open_network
 from tagseg.model.config import NetworkConfig
@@ -61,7 +61,7 @@ def network_of(model: str | None) -> Network:
 
 def photos(count: int, folder: Path, size: tuple[int, int] | None = None) -> list[Path]:
     """Photos of voc20mix, evenly sampled from its list; optionally enlarged to a width and height."""
-    every = find_images(PHOTOS / "JPEGImages")
+    every = photo_paths(list_photos(PHOTOS / "JPEGImages"))
     chosen = [every[i] for i in np.linspace(0, len(every) - 1, count).round().astype(int)]
     if size is None:
         return chosen

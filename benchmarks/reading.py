@@ -10,11 +10,7 @@ nine), ``comparison_share`` (of ``evaluate``'s time, 0 to 1), both of processor 
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
-from shared import ANIMALS, SHARED, WEIGHTS, arguments_of, machine, print_json, require, table
+from shared import ANIMALS, SHARED, WEIGHTS, arguments_of, machine, print_json, processor_seconds, require, table
 from tagseg.config import replace
 from tagseg.data import sources
 from tagseg.data.tags import read_tags
@@ -26,21 +22,11 @@ from tagseg.presets import PRESETS
 ROWS = SHARED / "data" / "voc12_tags" / "labels.csv"
 
 
-def seconds(function: Callable[[], object], times: int = 1) -> float:
-    """Median processor time of all threads."""
-    measured = []
-    for _ in range(times):
-        started = time.process_time()
-        function()
-        measured.append(time.process_time() - started)
-    return statistics.median(measured)
-
-
 def main() -> None:
     """Measure and print."""
     arguments = arguments_of(__doc__, "40 photos").parse_args()
     require(ANIMALS, ROWS, WEIGHTS)
-    rows = seconds(lambda: read_tags(ROWS), times=9)
+    rows = processor_seconds(lambda: read_tags(ROWS), times=9)
     network = {"encoder": "deit_tiny_patch16_224", "weights": str(WEIGHTS)}
     config = replace(PRESETS["frozen"](), data={"root": str(ANIMALS)}, network=network)
     images = sources.load(config.data, config.data.val_split).with_masks().first(40 if arguments.quick else 0)
@@ -53,8 +39,8 @@ def main() -> None:
             collected.add(sample, mask)
         judge(collected.comparison(), "stop")
 
-    whole = seconds(lambda: evaluate(untrained, config.data, scales=(1.0,), limit=len(images), quiet=True))
-    comparing = seconds(compare, times=5)
+    whole = processor_seconds(lambda: evaluate(untrained, config.data, scales=(1.0,), limit=len(images), quiet=True))
+    comparing = processor_seconds(compare, times=5)
     table(
         f"{len(images)} photos, {machine()}",
         ("what", "seconds"),

@@ -104,6 +104,16 @@ def median_times(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def processor_seconds(work: Callable[[], object], times: int = 1) -> float:
+    """Median processor time of this process, all threads together."""
+    measured = []
+    for _ in range(times):
+        started = time.process_time()
+        work()
+        measured.append(time.process_time() - started)
+    return statistics.median(measured)
+
+
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], note: str = "") -> None:
     """Print a Markdown table under a title, with a note below."""
     print(f"\n### {title}\n")

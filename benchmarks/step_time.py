@@ -10,12 +10,10 @@ does not change. Random images; no data needed. Prints a table and, last, one li
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 
-from shared import arguments_of, machine, print_json, table
+from shared import arguments_of, machine, print_json, processor_seconds, table
 from tagseg import presets
 from tagseg.config import Config, replace
 from tagseg.data.batch import Batch
@@ -73,13 +71,6 @@ def forward(network: Network, size: int) -> None:
     """What ``encoder_seconds`` times: two images."""
     with evaluating(network):
         network.encoder(torch.zeros(2, 3, size, size))
-
-
-def processor_seconds(work: Callable[[], object]) -> float:
-    """Of this process, all threads together."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
 
 
 def overhead(config: Config, rounds: int) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tagseg.config import Config, RunConfig, replace
 from tagseg.data.config import DataConfig, ViewConfig
+from tagseg.errors import TagsegError
 from tagseg.fsr.config import FSRConfig, MaskConfig
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
@@ -161,3 +162,13 @@ def full_disk(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def assert_refused(call, *parts):
+    """By a ``TagsegError`` of one line that has these parts."""
+    with pytest.raises(TagsegError) as error:
+        call()
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message

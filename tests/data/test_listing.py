@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tagseg.data.listing import find_images, list_files, list_photos, photo_paths
+from tagseg.data.listing import list_files, list_photos, photo_paths
 from tagseg.errors import TagsegError
 
 from .files_of_all_kinds import HEIC, VIDEO
 
 
 def names_of(folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in find_images(folder)]
+    return [path.relative_to(folder).as_posix() for path in photo_paths(list_photos(folder))]
 
 
 def test_images_are_found_recursively_sorted_and_in_every_case(tmp_path):
@@ -70,9 +70,9 @@ def test_everything_else_is_counted_by_kind_and_named(tmp_path):
 
 def test_a_folder_without_images_says_what_is_there(tmp_path):
     with pytest.raises(TagsegError, match="nowhere does not exist"):
-        find_images(tmp_path / "nowhere")
+        list_photos(tmp_path / "nowhere")
     with pytest.raises(TagsegError, match="holds no image, expected"):
-        find_images(tmp_path)
+        photo_paths(list_photos(tmp_path))
     (tmp_path / "a.mp4").write_bytes(VIDEO)
     with pytest.raises(TagsegError, match=r"holds no image \(1 videos, left out: a\.mp4\), expected"):
         photo_paths(list_photos(tmp_path))

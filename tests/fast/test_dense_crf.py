@@ -9,7 +9,8 @@ from tagseg.fast.workspace import Workspaces
 from tagseg.pairwise import crf as plain
 from tagseg.pairwise.config import CrfConfig
 
-from ..pairwise.conftest import BAD_PROBABILITIES, assert_refused, photo, soft, some_images, with_rare
+from ..conftest import assert_refused
+from ..pairwise.conftest import BAD_PROBABILITIES, photo, soft, some_images, with_rare
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +131,7 @@ def test_values_that_are_no_probabilities_are_refused_in_one_line(case, method):
     change(probabilities)
     for call in (crf_labels, crf_marginals):
         arguments = list(probabilities), as_pictures(images), CrfConfig(method=method)
-        assert_refused(lambda call=call, arguments=arguments: call(*arguments), message)
+        assert_refused(lambda call=call, arguments=arguments: call(*arguments), *message)
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -139,7 +140,9 @@ def test_sizes_that_differ_are_refused_in_one_line():
     pictures = as_pictures(images[:, :, :, :20])
     for call in (crf_labels, crf_marginals):
         assert_refused(
-            lambda call=call: call(list(probabilities), pictures, CrfConfig()), ["26 x 20 pixels", "20 x 20"]
+            lambda call=call: call(list(probabilities), pictures, CrfConfig()),
+            "26 x 20 pixels",
+            "20 x 20",
         )
 
 
@@ -149,12 +152,12 @@ def test_counts_that_differ_are_refused_in_one_line():
     pictures = as_pictures(images[:2])
     for call in (crf_labels, crf_marginals):
         message = ["3 probability maps", "2 images"]
-        assert_refused(lambda call=call: call(list(probabilities), pictures, CrfConfig()), message)
+        assert_refused(lambda call=call: call(list(probabilities), pictures, CrfConfig()), *message)
 
 
 def test_more_classes_than_a_label_can_name():
     probabilities, images = [torch.full((257, 2, 2), 1 / 257)], [np.zeros((2, 2, 3), np.uint8)]
-    assert_refused(lambda: crf_labels(probabilities, images, CrfConfig()), ["257 classes", "at most 256"])
+    assert_refused(lambda: crf_labels(probabilities, images, CrfConfig()), "257 classes", "at most 256")
     assert crf_marginals(probabilities, images, CrfConfig())[0].shape == (257, 2, 2)
 
 

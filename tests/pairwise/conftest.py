@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 
-import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from tagseg.errors import TagsegError
 
 
 def photo(seed, height, width, noise=2.0):
@@ -108,13 +105,3 @@ BAD_PROBABILITIES: dict[str, tuple[Callable[[Tensor], object], list[str]]] = {
     "negative": (minus, ["probability of -", "expected 0 to 1", "softmax"]),
 }
 """What changes the probabilities of a batch to what is none, and parts of the message that refuses them."""
-
-
-def assert_refused(call, parts):
-    """In one line that has these parts."""
-    with pytest.raises(TagsegError) as error:
-        call()
-    message = str(error.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message

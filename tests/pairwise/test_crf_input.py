@@ -16,7 +16,8 @@ from tagseg.pairwise import crf as plain
 from tagseg.pairwise.config import CrfConfig
 from tagseg.pairwise.crf_input import crf_input
 
-from .conftest import assert_refused, some_images
+from ..conftest import assert_refused
+from .conftest import some_images
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -125,7 +126,7 @@ BAD_PICTURES: dict[str, tuple[Callable[[torch.Tensor], Any], list[str]]] = {
 def test_pictures_that_would_be_misread_are_refused_in_one_line(case, dense_crf):
     change, parts = BAD_PICTURES[case]
     probabilities, images = some_images(2)
-    assert_refused(lambda: dense_crf(probabilities, change(images), SHORT), parts)
+    assert_refused(lambda: dense_crf(probabilities, change(images), SHORT), *parts)
 
 
 def test_other_probabilities_and_settings_are_refused_in_one_line(dense_crf):
@@ -136,8 +137,8 @@ def test_other_probabilities_and_settings_are_refused_in_one_line(dense_crf):
         (probabilities.to(torch.complex64), ["complex64"]),
         (probabilities.log().numpy(), ["a probability of -", "softmax"]),
     ):
-        assert_refused(lambda wrong=wrong: dense_crf(wrong, images, SHORT), parts)
-    assert_refused(lambda: dense_crf(probabilities, images, {"iterations": 2}), ["a dict as its config", "CrfConfig"])
+        assert_refused(lambda wrong=wrong: dense_crf(wrong, images, SHORT), *parts)
+    assert_refused(lambda: dense_crf(probabilities, images, {"iterations": 2}), "a dict as its config", "CrfConfig")
 
 
 TORCH_KINDS = [torch.uint8, torch.int8, torch.int16, torch.int64, torch.bool, torch.float16, torch.bfloat16,

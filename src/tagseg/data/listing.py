@@ -66,15 +66,6 @@ def list_files(folder: Path, extensions: tuple[str, ...]) -> list[str]:
     return sorted(name for name, entry in fitting if not _is_hidden(entry.name) and entry.is_file())
 
 
-def find_images(folder: Path) -> list[Path]:
-    """All photos under a folder and its sub-folders, sorted by name.
-
-    Raises:
-        TagsegError: the folder does not exist or holds no photo.
-    """
-    return photo_paths(list_photos(folder))
-
-
 def photo_paths(photos: Photos) -> list[Path]:
     """The files of the photos of a folder.
 
