@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tagseg.cli import main, parse_train
+from tagseg.cli import main
 from tagseg.config import Config, replace
 from tagseg.config_file import save_config
 from tagseg.errors import TagsegError
@@ -14,6 +14,7 @@ from tagseg.fsr.config import CamConfig, OptimiserConfig
 from tagseg.methods.config import ClassifierConfig, with_method
 from tagseg.model.checkpoint import save_network
 from tagseg.presets import coco2014, folder, frozen, voc2012
+from tagseg.verbs.train import parse_train
 
 from .conftest import tiny_config, tiny_network
 
@@ -315,12 +316,12 @@ def test_fast_paths_can_be_chosen_and_turned_off(capsys, tagged_folder, tmp_path
     ],
 )
 def test_a_switch_needs_no_value(given, understood):
-    from tagseg.cli import _parser, _switches
     from tagseg.inference.predict import predict
+    from tagseg.verbs.parser import make_parser, switches
 
-    parser = _parser("predict", "")
+    parser = make_parser("predict", "")
     parser.add_function_arguments(predict, skip={"model", "images", "output"})
-    assert _switches(given, parser) == understood
+    assert switches(given, parser) == understood
 
 
 def test_a_network_of_other_classes_is_not_evaluated(capsys, tagged_folder, tmp_path):
@@ -334,7 +335,7 @@ def test_ctrl_c_exits_with_130(capsys, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt("stopped at step 3")
 
-    monkeypatch.setattr("tagseg.cli._train", stopped)
+    monkeypatch.setattr("tagseg.verbs.train.run", stopped)
     assert main(["train"]) == 130
     assert capsys.readouterr().err.strip() == "tagseg: stopped at step 3"
 
@@ -343,10 +344,10 @@ def test_an_error_of_ours_exits_with_2_and_another_is_not_hidden(capsys, monkeyp
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("tagseg.cli._train", broken)
+    monkeypatch.setattr("tagseg.verbs.train.run", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["train"])
-    monkeypatch.setattr("tagseg.cli._train", lambda *_: (_ for _ in ()).throw(TagsegError("bad photo")))
+    monkeypatch.setattr("tagseg.verbs.train.run", lambda *_: (_ for _ in ()).throw(TagsegError("bad photo")))
     assert main(["train"]) == 2
     assert capsys.readouterr().err == "tagseg: error: bad photo\n"
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 import yaml
 
-from tagseg.cli import main, parse_train
+from tagseg.cli import main
 from tagseg.config import replace
 from tagseg.config_file import read_config
 from tagseg.errors import TagsegError
 from tagseg.old_names import RENAMED
 from tagseg.training.train import train
+from tagseg.verbs.train import parse_train
 
 from ..conftest import tiny_config
 from .conftest import At, stop, weights_equal
