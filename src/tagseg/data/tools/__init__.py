@@ -1,0 +1,1 @@
+"""Image-level labels from the exports of annotation tools."""
