@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tagseg.config import replace
-from tagseg.data.sources import SOURCES
+from tagseg.data.sources import SOURCES, load
 from tagseg.methods.build import BUILDERS
 from tagseg.methods.config import METHODS, with_method
 from tagseg.methods.fsr import FSR
@@ -81,12 +81,13 @@ def test_an_encoder_family(example, tagged_folder, tmp_path):
 
 
 def test_a_data_source(example, tagged_folder, tmp_path):
-    for index, name in enumerate(["circle", "square"]):
-        (tmp_path / "data" / "train" / name).mkdir(parents=True)
-        for photo in range(2):
-            image = tagged_folder / "images" / f"train{index + 3 * photo}.jpg"
-            shutil.copy(image, tmp_path / "data" / "train" / name / f"{photo}.jpg")
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    for photo, name in enumerate(["circle_1", "circle+square_2", "square_1", "_1"]):
+        image = tagged_folder / "images" / f"train{photo}.jpg"
+        shutil.copy(image, tmp_path / "data" / "train" / f"{name}.jpg")
     example("A data source")
-    data = {"source": "class_folders", "root": str(tmp_path / "data"), "val_split": ""}
-    result = train(tiny_config(tagged_folder, tmp_path / "run", data=data, run={"steps": 2}))
-    assert load_network(result.folder).classes == ("circle", "square")
+    data = {"source": "named_by_tags", "root": str(tmp_path / "data"), "val_split": ""}
+    config = tiny_config(tagged_folder, tmp_path / "run", data=data, run={"steps": 2})
+    assert load_network(train(config).folder).classes == ("circle", "square")
+    tags = {sample.name: sample.tags for sample in load(config.data, "train").samples}
+    assert tags == {"_1": (), "circle+square_2": (0, 1), "circle_1": (0,), "square_1": (1,)}

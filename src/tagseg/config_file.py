@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tagseg.config import Config, replace
+from tagseg.data.made_splits import are_made
+from tagseg.data.split_list import FILE
 from tagseg.errors import TagsegError
 from tagseg.methods.config import METHODS, settings_of
 from tagseg.old_names import with_new_names
@@ -19,6 +21,7 @@ def read_config(path: Path) -> Config:
     """Read a configuration; settings that the file does not name have their defaults.
 
     Settings of 0.1.0 are read under their new names (``old_names.py``), and a file without a method is FSR's, as then.
+    Splits that were made for a run are those of the list beside its file (``data.splits``).
 
     Raises:
         TagsegError: not such a file, or unknown sections or keys.
@@ -38,7 +41,9 @@ def read_config(path: Path) -> Config:
         raise TagsegError(f"{path}: expected sections such as data: and network:, each with settings")
     renamed = with_new_names(values, settings_of(method))
     sections = {section: _tuples(settings) for section, settings in renamed.items()}
-    return replace(Config(method=METHODS[method]()), **sections)
+    config = replace(Config(method=METHODS[method]()), **sections)
+    kept = path.parent / FILE
+    return replace(config, data={"splits": str(kept)}) if are_made(config.data) and kept.is_file() else config
 
 
 def settings_in(file: str) -> dict[str, Any]:

@@ -13,8 +13,27 @@ class Collapsed(TagsegError):
     """A training that has died in silence: its outputs no longer depend on the images."""
 
 
+class UnknownTag(TagsegError):
+    """A tag that the class list does not have.
+
+    Attributes:
+        tag: as it is written.
+        classes: the class list.
+    """
+
+    def __init__(self, message: str, tag: str, classes: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.tag, self.classes = tag, classes
+
+
 class NothingToScore(TagsegError):
     """No image is kept for scoring; a training goes on without."""
+
+
+def one_line(error: TagsegError) -> TagsegError:
+    """The error of a loader's worker, which PyTorch wraps in a traceback, as its message alone."""
+    last = str(error).split("TagsegError: ")[-1].strip().splitlines()
+    return TagsegError(last[0]) if last else error
 
 
 def list_some(names: list[str], most: int = 3) -> str:

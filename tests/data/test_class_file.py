@@ -92,6 +92,6 @@ def test_malformed_files(tmp_path, name, text, message):
 
 
 def test_what_is_no_text_is_named(tmp_path):
-    (tmp_path / "classes.txt").write_bytes("Mäuse\n".encode("latin-1"))
+    (tmp_path / "classes.txt").write_bytes("мыши\n".encode("cp1251"))
     with pytest.raises(TagsegError, match="line 1 is not UTF-8 text"):
         read_class_file(tmp_path / "classes.txt")

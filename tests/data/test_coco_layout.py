@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tagseg.data.coco_layout import choose_images, find_annotations, find_layout, looks_like_coco, usual_name
+from tagseg.data.coco_layout import choose_images, coco_files, find_annotations, find_layout, usual_name
 from tagseg.data.config import DataConfig
 from tagseg.errors import TagsegError
 
@@ -78,7 +78,7 @@ def test_layouts_as_tools_write_them(tmp_path, files, split, annotations, images
     found = find_annotations(config, tmp_path, split)
     assert found.path == tmp_path / annotations
     assert choose_images(config, tmp_path, found.path, split, ["a.jpg"]) == tmp_path / images
-    assert looks_like_coco(tmp_path)
+    assert coco_files(tmp_path)
 
 
 def test_one_file_is_for_all_splits(tmp_path):
@@ -107,7 +107,7 @@ def test_what_is_not_there_or_could_be_several(tmp_path):
     config = lay(tmp_path, "notes.json")
     with pytest.raises(TagsegError, match=r"splits present: none; .*it has notes\.json"):
         find_annotations(config, tmp_path, "train")
-    assert not looks_like_coco(tmp_path)
+    assert not coco_files(tmp_path)
     lay(tmp_path, "result.json", "labels.json")
     with pytest.raises(TagsegError, match=r"several files of annotations, labels\.json, result\.json.*--data\.tags"):
         find_annotations(config, tmp_path, "train")
@@ -126,7 +126,7 @@ def test_other_files_of_coco_are_passed_over(tmp_path):
 
 def test_only_content_makes_a_folder_coco(tmp_path):
     (tmp_path / "labels.json").write_text('[{"image": "a.jpg", "labels": ["cat"]}]')
-    assert not looks_like_coco(tmp_path)
+    assert not coco_files(tmp_path)
 
 
 def test_usual_names_of_splits():

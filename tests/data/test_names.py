@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagseg.data.names import fold, is_background, is_doubtful, is_ignored, is_nothing, natural_order
+from tagseg.data.names import (
+    fold,
+    is_background,
+    is_doubtful,
+    is_ignored,
+    is_nothing,
+    is_nothing_folder,
+    is_untagged,
+    natural_order,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +76,23 @@ def test_names_of_ignored_pixels(name):
 def test_numbers_in_names_are_ordered_by_value():
     names = ["b", "class10", "class2b", "class2", "10", "9", "Z", "", "class02"]
     assert sorted(names, key=natural_order) == ["", "9", "10", "Z", "b", "class02", "class2", "class2b", "class10"]
+
+
+@pytest.mark.parametrize(
+    "name", ["good", "GOOD", "ok", "Normal", "no_finding", "No-Objects", "none", "_background_", "n/a"]
+)
+def test_names_of_folders_of_images_of_nothing(name):
+    assert is_nothing_folder(name)
+    assert not is_untagged(name)
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "Unlabelled", "unannotated", "_untagged_"])
+def test_names_of_folders_that_nobody_tagged(name):
+    assert is_untagged(name)
+    assert not is_nothing_folder(name)
+
+
+def test_other_names_of_folders_are_classes():
+    assert not any(
+        is_nothing_folder(name) or is_untagged(name) for name in ("cat", "goods", "other", "unknown", "no_mask")
+    )

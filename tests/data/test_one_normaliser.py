@@ -1,4 +1,4 @@
-"""One name, written oddly, means the same class in every reader: tag files, XML, COCO's categories, class lists."""
+"""One name, written oddly, means the same class in every reader: tag files, XML, JSON of all tools, class lists."""
 
 import json
 import unicodedata
@@ -13,6 +13,8 @@ from tagseg.data.class_list import class_list
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.sources import load
+
+from .tools.exports import annotation, choices, cvat_image, cvat_tag, cvat_xml, labelme_json, minimal, task, write
 
 CLASSES = ("ölkanne", "traffic light", "null")
 ODD = {
@@ -77,21 +79,59 @@ def coco(root: Path, name: str) -> DataConfig:
     return DataConfig(source="coco", root=str(root))
 
 
-READERS: list[Callable[[Path, str], DataConfig]] = [folder, json_lines, columns, voc, coco]
+def label_studio(root: Path, name: str) -> DataConfig:
+    pairs = (("a", name), ("b", "traffic light"))
+    tasks = [task(i, f"{image}.png", annotation(choices(tag))) for i, (image, tag) in enumerate(pairs)]
+    write(root / "export.json", tasks)
+    return DataConfig(source="label_studio", root=str(root))
 
 
-def read(root: Path, write: Callable[[Path, str], DataConfig], name: str) -> TaggedImages:
+def label_studio_min(root: Path, name: str) -> DataConfig:
+    write(root / "export.json", [minimal(1, "a.png", species=name), minimal(2, "b.png", species="traffic light")])
+    return DataConfig(source="label_studio", root=str(root))
+
+
+def cvat(root: Path, name: str) -> DataConfig:
+    images = [cvat_image(0, "a.png", cvat_tag(escape(name))), cvat_image(1, "b.png", cvat_tag("traffic light"))]
+    (root / "annotations.xml").write_text(cvat_xml("".join(images)), "utf-8")
+    return DataConfig(source="cvat", root=str(root))
+
+
+def hugging_face(root: Path, name: str) -> DataConfig:
+    rows = [{"file_name": "images/a.png", "label": name}, {"file_name": "images/b.png", "label": "traffic light"}]
+    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return DataConfig(source="hugging_face", root=str(root))
+
+
+def labelme(root: Path, name: str) -> DataConfig:
+    write(root / "images" / "a.json", labelme_json("a.png", {name: True}))
+    write(root / "images" / "b.json", labelme_json("b.png", {"traffic light": True}))
+    return DataConfig(source="labelme", root=str(root))
+
+
+def fiftyone(root: Path, name: str) -> DataConfig:
+    write(root / "labels.json", {"classes": [name, "traffic light"], "labels": {"a": 0, "b": [1]}})
+    return DataConfig(source="fiftyone", root=str(root))
+
+
+READERS: list[Callable[[Path, str], DataConfig]] = [
+    *(folder, json_lines, columns, voc, coco),
+    *(label_studio, label_studio_min, cvat, hugging_face, labelme, fiftyone),
+]
+
+
+def read(root: Path, reader: Callable[[Path, str], DataConfig], name: str) -> TaggedImages:
     (root / "images").mkdir()
     for image in "ab":
         Image.new("RGB", (4, 3)).save(root / "images" / f"{image}.png")
     (root / "classes.txt").write_text("\n".join(CLASSES), "utf-8")
-    return load(write(root, name), "train", masks=False)
+    return load(reader(root, name), "train", masks=False)
 
 
-@pytest.mark.parametrize("write", READERS)
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ODD)
-def test_every_reader_takes_an_odd_name_for_the_same_class(tmp_path, write, name):
-    images = read(tmp_path, write, name)
+def test_every_reader_takes_an_odd_name_for_the_same_class(tmp_path, reader, name):
+    images = read(tmp_path, reader, name)
     meant = ODD[name]
     assert images.classes == CLASSES
     assert [CLASSES[tag] for tag in images.samples[0].tags] == ([] if meant is None else [meant])

@@ -30,6 +30,17 @@ def test_unicode_is_read_and_what_is_unusual_said(tmp_path, encoding, note):
     assert [str(each) for each in notes] == ([f"a.csv is {note} text"] if note else [])
 
 
+def test_western_text_of_windows_is_read_with_its_words_in_a_warning(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("image,labels\r\nölkanne,Löwe\r\n".encode("cp1252"))
+    text, notes = read_text(path, "a table")
+    assert text == "image,labels\r\nölkanne,Löwe\r\n"
+    assert [str(each) for each in notes if each.warning] == [
+        "2 words of a.csv, which is not UTF-8, read as cp1252 (Windows); if they are wrong, save it as UTF-8: "
+        "ölkanne, Löwe"
+    ]
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "gbk", "shift-jis"])
 def test_other_encodings_are_refused_with_the_line_as_letters_would_be_wrong(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes(b"a,b\n" + ("ö,x\n" if encoding == "cp1252" else "中文字,x\n").encode(encoding))

@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from tagseg.data.palette import colour
 from tagseg.errors import TagsegError
 from tagseg.model.checkpoint import load_network, read_about, save_network
 from tagseg.model.weights import read_weights
@@ -86,3 +87,21 @@ def test_weights_of_another_shape(tmp_path):
     path, metadata, state = changed(tmp_path)
     save_file(state | {"classifier.weight": torch.ones(2)}, path, metadata)
     refused(path, "weights do not fit (classifier.weight)")
+
+
+def test_colours_come_back_and_are_those_of_voc_where_the_file_has_none(tmp_path):
+    network = tiny_network()
+    network.colours = ((0, 0, 0), (255, 0, 0), (1, 2, 3), (9, 8, 7))
+    save_network(network, tmp_path / "a.safetensors")
+    assert load_network(tmp_path / "a.safetensors").colours == network.colours
+    path, metadata, state = changed(tmp_path)
+    save_file(state, path, {key: value for key, value in metadata.items() if key != "colours"})  # as 0.2.0 wrote it
+    assert load_network(path).colours == tiny_network().colours == tuple(colour(label) for label in range(4))
+
+
+@pytest.mark.parametrize(
+    "colours", ["{", "3", "[[0, 0, 0]]", "[[0, 0, 0], [1, 2], [3, 4, 5], [6, 7, 8]]", "[1, 2, 3, 4]"]
+)
+def test_damaged_colours_are_refused(tmp_path, colours):
+    path, _, _ = changed(tmp_path, colours=colours)
+    refused(path, "'colours'", "copy or save it again")

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from tagseg.data.names import fold, is_background, is_doubtful, is_nothing, natural_order
-from tagseg.data.notes import Note
-from tagseg.errors import TagsegError, list_some
+from tagseg.data.notes import RESPELLED, Note
+from tagseg.errors import UnknownTag, list_some
 
 
 class TagNames:
@@ -47,7 +47,7 @@ class TagNames:
         if self._respelled:
             pairs = list_some(list(self._respelled), 5)
             places = [place for each in self._respelled.values() for place in each]
-            notes += Note.of(f"tags spelled unlike their class, read as it ({pairs})", places)
+            notes += Note.of(f"tags spelled unlike their class, read as it ({pairs})", places, kind=RESPELLED)
         return tuple(notes)
 
     def _name(self, tag: str) -> str:
@@ -78,7 +78,7 @@ class ClassIndex:
         """Ascending indices of the tags; messages name their origin, ``where``.
 
         Raises:
-            TagsegError: a tag that is no class.
+            UnknownTag: a tag that is no class.
         """
         names = self._names(labels, where)
         try:
@@ -91,7 +91,8 @@ class ClassIndex:
         hint = f"did you mean {folded[near[0]]!r}?" if near else "correct it, or add it to the class list"
         if tag.isdecimal() and not any(name.isdecimal() for name in self.classes):
             hint = "tags are names, not ids: write the name"
-        raise TagsegError(f"the tag {tag!r} of {where} is not in the class list ({known}): {hint}")
+        message = f"the tag {tag!r} of {where} is not in the class list ({known}): {hint}"
+        raise UnknownTag(message, tag, self.classes)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -117,7 +118,7 @@ def one_spelling(images: Iterable[tuple[str, ...]]) -> tuple[dict[str, str], tup
     notes: list[Note] = []
     for tag, name in name_of.items():
         if tag != name:
-            notes.append(Note(f"tags {tag!r}, read as the class {name!r}", counts[tag]))
+            notes.append(Note(f"tags {tag!r}, read as the class {name!r}", counts[tag], kind=RESPELLED))
     for name in chosen.values():
         if is_doubtful(name):
             text = f'images with the tag {name!r}, kept as a class: if it means "no tag", set --data.no_tag {name!r}'

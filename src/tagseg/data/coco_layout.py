@@ -83,9 +83,9 @@ def find_layout(root: Path) -> Layout:
     return Layout(splits, tuple(whole))
 
 
-def looks_like_coco(root: Path) -> bool:
-    """Whether a folder holds at least one file of annotations, by name and content."""
-    return any(_has_keys(path) for path in find_layout(root).files)
+def coco_files(root: Path) -> tuple[Path, ...]:
+    """The files of annotations that a folder holds, by name and content."""
+    return tuple(path for path in find_layout(root).files if _has_keys(path))
 
 
 def find_annotations(config: DataConfig, root: Path, split: str) -> Annotations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from tagseg.settings import Count, Pixels, Section, Share
 
@@ -15,18 +15,27 @@ class DataConfig(Section):
     SECTION: ClassVar[str] = "data"
 
     source: str = "folder"
-    """Layout of the data: ``folder``, ``voc``, ``coco``, ``scenes`` (draws its own), or one that was added to
-    ``data.sources.SOURCES``."""
+    """Layout of the data: ``folder`` (with a tag file, or any other that is found in it), ``class_folders``, ``voc``,
+    ``coco``, ``label_studio``, ``cvat``, ``hugging_face``, ``labelme``, ``fiftyone``, ``scenes`` (draws its own), or
+    one that was added to ``data.sources.SOURCES``."""
     root: str = "."
     """The data's folder."""
     train_split: str = "train"
     """Training split; only its tags are read."""
     val_split: str = "val"
     """Validation split; the empty string scores nothing."""
+    val_share: Share = 0.0
+    """Share of the training images that is held back for validation, in place of the data's own validation split: with
+    each tag in proportion, near-duplicates on one side, and the same images each time. 0: splits are those of the data;
+    ``folder``: without any, a fifth of the images with a mask is held back."""
+    split_seed: Count = 0
+    """Chooses among the splits that ``val_share`` can give."""
+    splits: str = ""
+    """A CSV file with the columns ``image`` and ``split`` that divides the training images; ``none``: no file."""
     tags: str = "auto"
     """Where tags come from. folder: a CSV or JSON file (``auto`` finds ``labels.csv``, ``tags.csv`` or their
     ``.jsonl``, ``.json``, ``.tsv``). voc: ``auto``, ``xml``, ``masks``, a ``.npy`` or a CSV file. coco: ``auto``, or
-    the JSON file."""
+    the JSON file. Annotation tools: their export, or the folder of labelme's files."""
     images: str = "auto"
     """Folder of the images, relative to the root; ``auto`` finds it."""
     masks: str = "auto"
@@ -36,11 +45,18 @@ class DataConfig(Section):
     finds; ``ids``: nothing, palette indices are class ids even where the palette looks re-sorted."""
     classes: str | tuple[str, ...] = ()
     """Class names, as a list or ``cat,dog``, or a file with one name on each line; empty: from the data."""
+    class_map: str | dict[str, Any] = "auto"
+    """Which classes of the data become which of the network, in what order and colour: a YAML file, or the map itself;
+    ``auto`` finds ``class_map.yaml`` in the data's folder, ``none`` takes none."""
+    column: str = "auto"
+    """What holds the tags, where several could: a column of a tag file, or a question of an annotation tool's export
+    (also ``tag``, ``flags`` or ``shapes``); ``auto`` finds it."""
     separator: str = "auto"
     """What separates tags in one cell of a tag file: ``auto`` (found out), the character itself, ``space``, ``tab`` or
     ``newline``; ``none``: each cell is one tag."""
     no_tag: str | tuple[str, ...] = ()
-    """Tags that mean that no class is in the image, beside ``nan``, ``none`` and the like: ``no finding``."""
+    """Tags that mean that no class is in the image, beside ``nan``, ``none`` and the like: ``no finding``. Of class
+    folders, names beside ``good``, ``negative`` and the like."""
     skip_missing: bool = False
     """Leave out images that do not exist instead of raising an error."""
     contradictions: Literal["stop", "warn"] = "stop"
@@ -54,6 +70,12 @@ class DataConfig(Section):
     """Keep images without tags, which are all background; the published COCO lists omit them."""
     scenes: int = 400
     """Number of training scenes of the ``scenes`` source; there are a quarter as many for validation."""
+
+    def __post_init__(self) -> None:
+        """Check the fields; some training images are left."""
+        super().__post_init__()
+        if self.val_share >= 1:
+            self.refuse("val_share", self.val_share, "0 or more and below 1")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from tagseg.data.notes import Note
+from tagseg.data.palette import Colour
 
 IGNORE = 255
 """Label of pixels that losses and scores leave out."""
@@ -48,6 +49,8 @@ class TaggedImages:
         samples: the images.
         tags_from: origin of the tags, e.g. ``labels.csv``; names ``masks`` where they were derived from masks.
         notes: what was noticed while reading.
+        layout: what the folder was taken for, and why; empty where the settings say it.
+        colours: RGB of labels 0 to K; empty: those of VOC.
     """
 
     source: str
@@ -55,6 +58,8 @@ class TaggedImages:
     samples: tuple[Sample, ...]
     tags_from: str
     notes: tuple[Note, ...] = ()
+    layout: str = ""
+    colours: tuple[Colour, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""

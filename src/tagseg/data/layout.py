@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from tagseg.data.listing import list_photos
-from tagseg.data.notes import Note
+from tagseg.data.listing import Photos, list_photos
+from tagseg.data.notes import MISSING, Note
 from tagseg.data.resolver import BACKSLASHES, REASONS, Match, Resolver, fold_name, without_extension
 from tagseg.errors import TagsegError, list_some
 
@@ -71,13 +71,13 @@ class ImageFolder:
         photos: the images, and what else is there.
     """
 
-    def __init__(self, folder: Path, apart: Iterable[Path] = ()) -> None:
-        """List the folder, but not the folders ``apart`` in it, such as that of the masks.
+    def __init__(self, folder: Path, apart: Iterable[Path] = (), photos: Photos | None = None) -> None:
+        """List the folder, but not the folders ``apart`` in it, such as that of the masks; ``photos`` are its list.
 
         Raises:
             TagsegError: the folder does not exist.
         """
-        photos = list_photos(folder)
+        photos = list_photos(folder) if photos is None else photos
         beside = tuple(f"{each.relative_to(folder).as_posix()}/" for each in apart if folder in each.parents)
         names = tuple(name for name in photos.names if not name.startswith(beside))
         self.photos = replace(photos, names=names)
@@ -149,7 +149,8 @@ class ImageFolder:
             raise TagsegError(f"{what}{hint}; add them, or leave their rows out with --data.skip_missing true")
         if len(missing) == total:
             raise TagsegError(f"{what}{hint}; expected at least one image: check --data.images")
-        return Note.of(f"of {total} images that {named_in} names are not in {self.folder}, left out", missing, True)
+        text = f"of {total} images that {named_in} names are not in {self.folder}, left out"
+        return Note.of(text, missing, True, MISSING)
 
     def _hint(self, name: str) -> str:
         """What may be meant by a name that is no image."""
@@ -160,6 +161,27 @@ class ImageFolder:
                     return f" ({each} is {kind.one}: {kind.way_out})"
         near = self.resolver.nearest(name)
         return f" (the nearest name to the first is {near})" if near else ""
+
+
+def files_elsewhere(names: Sequence[str], folder: Path) -> ImageFolder | None:
+    """The files that a list names by absolute paths, if some of them exist and are not below the folder.
+
+    No folder is listed: theirs is the one that they share, which may be that of all users.
+    """
+    if not names or not all(map(os.path.isabs, names)):
+        return None
+    inside = tuple(os.path.join(path, "") for path in (folder.absolute(), folder.resolve()))
+    if not any(not name.startswith(inside) and os.path.isfile(name) for name in names):
+        return None
+    files = [os.path.normpath(name) for name in dict.fromkeys(names) if os.path.isfile(name)]
+    try:
+        shared = os.path.commonpath([os.path.dirname(file) for file in files])
+    except ValueError:  # on drives of their own
+        raise TagsegError(
+            f"{list_some(files)} are on several drives, expected images below one folder: move or link them"
+        ) from None
+    relative = sorted(Path(os.path.relpath(file, shared)).as_posix() for file in files)
+    return ImageFolder(Path(shared), photos=Photos(Path(shared), tuple(relative)))
 
 
 def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool) -> Located:

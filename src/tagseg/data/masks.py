@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tagseg.data.frames import Frame
 from tagseg.data.images import StoredFrame, stored_frame, turn_upright
 from tagseg.data.mask_coding import Coding
 from tagseg.data.mask_pixels import read_pixels
-from tagseg.data.palette import palette
+from tagseg.data.palette import Colour, palette_of
 from tagseg.errors import TagsegError
 from tagseg.files import replacing
 
@@ -79,9 +80,9 @@ def check_size(mask: str, size: tuple[int, int], image: Path, frame: Frame | Non
     raise TagsegError(f"the mask {mask} is {size[1]}×{size[0]}, expected its image's {shown}, {image}: {way_out}")
 
 
-def save_mask(path: Path, labels: UInt8[ndarray, "H W"]) -> None:
-    """Write a label map as a PNG whose pixel values are the labels, with VOC's palette."""
+def save_mask(path: Path, labels: UInt8[ndarray, "H W"], colours: Sequence[Colour] | None = None) -> None:
+    """Write a label map as a PNG whose pixel values are the labels, with these colours of labels 0, 1, …, or VOC's."""
     picture = Image.fromarray(labels)
-    picture.putpalette(palette().tobytes())
+    picture.putpalette(palette_of(colours).tobytes())
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", optimize=False)

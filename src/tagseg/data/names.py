@@ -27,6 +27,13 @@ _DOUBTFUL = _IGNORED | {
     *("healthy", "ok", "other", "others", "unknown", "undefined", "misc", "uncertain", "?"),
     *("unlabeled", "unlabelled", "unannotated", "untagged"),
 }
+_NOTHING_FOLDERS = frozenset(
+    {
+        *("good", "ok", "normal", "normals", "healthy", "negative", "negatives", "empty", "nothing", "blank"),
+        *("no finding", "no findings", "no object", "no objects", "no defect", "no defects", "defect free"),
+    }
+)
+_UNTAGGED = frozenset({"unlabeled", "unlabelled", "unannotated", "untagged", "unsorted", "unsup"})
 _JOINTS = re.compile(r"[\s_\-]+")
 _NUMBERS = re.compile(r"([0-9]+)")
 
@@ -55,6 +62,16 @@ def is_nothing(name: str) -> bool:
 def is_doubtful(name: str) -> bool:
     """Whether the name may mean "no tag" or may be a class, which only the user knows: ``no finding``, ``other``."""
     return _words(name) in _DOUBTFUL or fold(name) in _DOUBTFUL
+
+
+def is_nothing_folder(name: str) -> bool:
+    """Whether a folder among class folders holds, by its name, images of no class: ``good``, ``negative``, ``none``."""
+    return _words(name) in _NOTHING_FOLDERS or is_nothing(name) or is_background(name)
+
+
+def is_untagged(name: str) -> bool:
+    """Whether a folder among class folders holds, by its name, images that nobody tagged: ``unlabeled``."""
+    return _words(name) in _UNTAGGED
 
 
 def is_ignored(name: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tagseg.data.config import DataConfig
@@ -60,7 +60,7 @@ class Reading:
         Raises:
             TagsegError: the folder cannot be written.
         """
-        content = {**self.facts, "notes": [asdict(note) for note in self.notes]}
+        content = {**self.facts, "notes": [note.as_json() for note in self.notes]}
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with replacing(folder / FILE) as temporary:
             temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -87,6 +87,7 @@ def reading_of(config: DataConfig, splits: Mapping[str, TaggedImages], notes: It
     described = {name: _facts_of(images, config.root) for name, images in splits.items()}
     facts = {
         "source": config.source,
+        "taken for": first.layout,
         "root": os.path.abspath(os.path.expanduser(config.root)),
         "splits": described,
         "classes": [
@@ -94,7 +95,7 @@ def reading_of(config: DataConfig, splits: Mapping[str, TaggedImages], notes: It
             for k, name in enumerate(first.classes)
         ],
     }
-    rows = [("data", f"{config.source} ({config.root})")]
+    rows = [("data", f"{config.root}: {first.layout}" if first.layout else f"{config.source} ({config.root})")]
     rows += [(name, _text_of(images, config.root)) for name, images in splits.items()]
     rows.append(("classes", _classes(first, counts[next(iter(splits))])))
     return Reading(tuple(rows), facts, all_notes)

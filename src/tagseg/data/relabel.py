@@ -52,12 +52,12 @@ def in_classes_of(images: TaggedImages, classes: tuple[str, ...]) -> TaggedImage
         raise TagsegError(_difference(images, classes, unknown))
     new = [index[fold(name)] for name in images.classes]
     new_ids = (0, *(k + 1 for k in new))
-    samples = tuple(_relabelled(sample, new, new_ids) for sample in images.samples)
+    samples = tuple(relabelled(sample, new, new_ids) for sample in images.samples)
     text = f"the classes are matched to those of the network by name: {list_some(list(images.classes), 10)}"
     if new == list(range(len(new))):
         samples = images.samples
         text = f"the network has classes that the data lack: {list_some(list(classes[len(new) :]), 10)}"
-    return replace(images, classes=classes, samples=samples, notes=(*images.notes, Note(text)))
+    return replace(images, classes=classes, samples=samples, colours=(), notes=(*images.notes, Note(text)))
 
 
 def ids_in_files(images: TaggedImages) -> tuple[int, ...]:
@@ -66,13 +66,26 @@ def ids_in_files(images: TaggedImages) -> tuple[int, ...]:
     for sample in images.samples[:1]:
         if isinstance(sample.mask, RelabelledMask):
             for old, new in enumerate(sample.mask.new_ids):
-                written[new] = old
+                if new not in (0, IGNORE):  # what a class map makes background or ignores is written otherwise
+                    written[new] = old
     return tuple(written)
 
 
-def _relabelled(sample: Sample, new: list[int], new_ids: tuple[int, ...]) -> Sample:
-    mask = None if sample.mask is None else RelabelledMask(sample.mask, new_ids)
-    return replace(sample, tags=tuple(sorted(new[tag] for tag in sample.tags)), mask=mask)
+def relabelled(sample: Sample, new: list[int], new_ids: tuple[int, ...]) -> Sample:
+    """A sample in other classes.
+
+    Args:
+        sample: in the K classes of the data.
+        new: the new index of each of them; several may have the same, and a negative one removes the tag.
+        new_ids: the new id of ids 0 to K of its mask.
+    """
+    mask = sample.mask
+    if isinstance(mask, RelabelledMask):  # one table for both
+        table = (*mask.new_ids, *range(len(mask.new_ids), IGNORE))
+        mask = RelabelledMask(mask.mask, tuple(new_ids[i] if i < len(new_ids) else i for i in table))
+    elif mask is not None:
+        mask = RelabelledMask(mask, new_ids)
+    return replace(sample, tags=tuple(sorted({new[tag] for tag in sample.tags if new[tag] >= 0})), mask=mask)
 
 
 def _difference(images: TaggedImages, classes: tuple[str, ...], only_data: list[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from tagseg.data.class_columns import class_columns, tags_of_row
-from tagseg.data.names import fold
+from tagseg.data.names import fold, names_of
 from tagseg.data.notes import Note
 from tagseg.data.tag_table import ABSENT, Table
 from tagseg.errors import TagsegError, list_some
@@ -78,12 +78,13 @@ def rank(header: list[str]) -> int:
     return 2 if found else int(len(header) > 1)
 
 
-def read_entries(table: Table, known: tuple[str, ...]) -> Entries:
+def read_entries(table: Table, known: tuple[str, ...], column: str = "auto") -> Entries:
     """Find the columns, and read the rows.
 
     Args:
         table: the table.
         known: the names of the class list, if there is one.
+        column: the setting ``--data.column``: name of the column of the tags, or of several, separated by commas.
 
     Raises:
         TagsegError: there is no such column, two could be meant, or a cell is malformed.
@@ -94,10 +95,11 @@ def read_entries(table: Table, known: tuple[str, ...]) -> Entries:
     if image is None:
         raise TagsegError(_no_columns(table))
     split = _split_column(table)
-    labels = _label_columns(table, image)
+    labels = _label_columns(table, image) if column == "auto" else _set_columns(table, column)
     used = [column for column in (image, split, *labels) if column is not None]
-    if not labels:
-        return _of_class_columns(table, image, split, known)
+    others = set(range(len(table.header))) - set(labels)
+    if not labels or (column != "auto" and len(labels) > 1 and _are_class_columns(table, others, len(labels))):
+        return _of_class_columns(table, others if labels else set(used), image, split, known)
     notes = _renamed(table, used)
     rows = []
     for place, cells in table.rows:
@@ -109,16 +111,21 @@ def read_entries(table: Table, known: tuple[str, ...]) -> Entries:
             )
         whole: list[str] = []
         text: list[str] = []
-        for column in labels:
-            _add(cells[column], f"{table.where(place)} has {table.header[column]}", text, whole)
+        for index in labels:
+            _add(cells[index], f"{table.where(place)} has {table.header[index]}", text, whole)
         rows.append(Entry(_text(cells[image]), tuple(text), tuple(whole), _text(cells, split), place))
     column_name = table.header[labels[0]] if len(labels) == 1 else f"{len(labels)} columns"
     entries = Entries(tuple(rows), column_name, split is not None, notes)
-    return _without_denied(table, entries)
+    return _annotated(table, _without_denied(table, entries))
 
 
-def _of_class_columns(table: Table, image: int, split: int | None, known: tuple[str, ...]) -> Entries:
-    columns = class_columns(table, {image} if split is None else {image, split}, known)
+def _are_class_columns(table: Table, others: set[int], count: int) -> bool:
+    """Whether the columns that are set all hold zeros and ones."""
+    return len(class_columns(table, others, ()).places) == count
+
+
+def _of_class_columns(table: Table, others: set[int], image: int, split: int | None, known: tuple[str, ...]) -> Entries:
+    columns = class_columns(table, others, known)
     if not columns.places:
         raise TagsegError(_no_columns(table))
     rows = tuple(
@@ -147,8 +154,10 @@ def _only(table: Table, tiers: tuple[frozenset[str], ...], what: str) -> int | N
         found = exact or found
         if len(found) > 1:
             names = " and ".join(table.header[index] for index in found)
+            choose = f"choose with --data.column {table.header[found[0]]}"
+            way_out = choose if tiers is _LABELS else "rename or remove one"
             raise TagsegError(
-                f"{table.path} has the columns {names}, which could both hold {what}, {_EXPECTED}: rename or remove one"
+                f"{table.path} has the columns {names}, which could both hold {what}, {_EXPECTED}: {way_out}"
             )
         if found:
             return found[0]
@@ -167,6 +176,15 @@ def _label_columns(table: Table, image: int) -> list[int]:
     if only is not None and only != image:
         return [only]
     return several if len(several) > 1 else []
+
+
+def _set_columns(table: Table, column: str) -> list[int]:
+    wanted = names_of(column)
+    absent = [name for name in wanted if name not in table.header]
+    if absent or not wanted:
+        columns = list_some([repr(name) for name in table.header], 20)
+        raise TagsegError(f"--data.column is {column!r}, expected a column of {table.path}: {columns}")
+    return [table.header.index(name) for name in wanted]
 
 
 def _split_column(table: Table) -> int | None:
@@ -206,9 +224,22 @@ def _without_denied(table: Table, entries: Entries) -> Entries:
     return replace(entries, rows=rows, notes=(*entries.notes, *Note.of(text, names)))
 
 
+def _annotated(table: Table, entries: Entries) -> Entries:
+    """Without the rows of Label Studio's CSV that nobody annotated: no annotation, so not "no class"."""
+    if not {"annotation_id", "annotator"} <= set(table.header):
+        return entries
+    column = table.header.index("annotation_id")
+    rows = [row for row, (_, cells) in zip(entries.rows, table.rows, strict=True) if _text(cells[column]).strip()]
+    nobody = [
+        row.image for row, (_, cells) in zip(entries.rows, table.rows, strict=True) if not _text(cells[column]).strip()
+    ]
+    notes = Note.of("rows of Label Studio that nobody annotated, left out", nobody)
+    return replace(entries, rows=tuple(rows), notes=(*entries.notes, *notes))
+
+
 def _no_columns(table: Table) -> str:
     header = ", ".join(table.header[:20]) or "none"
-    hint = ""
+    hint = ": name them so, or set --data.column to the name of the column of the tags"
     if any(re.search(r"\.(jpe?g|png|tiff?|bmp|webp)$", name, re.IGNORECASE) for name in table.header):
         hint = ": its first line is no header, write image,labels above it"
     return f"{table.path} has the columns {header}, {_EXPECTED}{hint}"

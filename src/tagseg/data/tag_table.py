@@ -139,7 +139,7 @@ def _unwrapped(path: Path, content: dict[str, Any]) -> list[Any]:
     lists = [value for value in content.values() if isinstance(value, list) and value]
     if len(lists) == 1 and all(isinstance(entry, dict) for entry in lists[0]):
         return lists[0]
-    if any(_is_image(value) for each in lists for value in each):
+    if not any(map(_is_image, content)) and any(_is_image(value) for each in lists for value in each):
         raise TagsegError(f"{path} gives classes with their images, expected {_LISTS}: turn it round")
     # a name with an object: of class → 0 or 1, or of columns
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,8 @@ TAG_FILES = (
     *("labels.ndjson", "tags.ndjson", "_classes.csv"),
 )
 """File names that are tried for the tag file, in this order."""
+FILES = "file"
+"""The unit of a table that was read from a file for each image."""
 _NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".pkl", ".zip")
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", *_NO_TEXT)
 _EXPECTED = "a tag file (CSV, JSON lines or JSON)"
@@ -61,9 +63,20 @@ class TagTable:
     notes: tuple[Note, ...] = ()
 
     @property
+    def name(self) -> str:
+        """What names the images, for messages: the file, or ``labelme``, whose files are many."""
+        return "labelme" if self.unit == FILES else self.path.name
+
+    @property
     def tags_from(self) -> str:
         """The file name; also the column if the tags were derived from masks."""
+        if self.unit == FILES:
+            return "the JSON files"
         return f"{self.path.name} ({FROM_MASKS})" if self.column == FROM_MASKS else self.path.name
+
+    def noting(self, notes: tuple[Note, ...]) -> TagTable:
+        """The same with notes before its own."""
+        return replace(self, notes=(*notes, *self.notes))
 
     def splits(self) -> Counter[str]:
         """Number of rows of each split."""
@@ -104,12 +117,16 @@ def find_tag_file(root: Path, setting: str) -> Path:
     others_text = f" (it has {list_some(others)})" if others else ""
     raise TagsegError(
         f"{root} has no tag file{others_text}, expected one of {names} with the columns image,labels "
-        f"('photo1.jpg,cat;dog'): add one, or set --data.tags {name}"
+        f"('photo1.jpg,cat;dog'), or a folder for each class: add one, or set --data.tags {name}"
     )
 
 
 def read_tags(
-    path: Path, known: tuple[str, ...] = (), separator: str = "auto", no_tag: tuple[str, ...] = ()
+    path: Path,
+    known: tuple[str, ...] = (),
+    separator: str = "auto",
+    no_tag: tuple[str, ...] = (),
+    column: str = "auto",
 ) -> TagTable:
     """Read a tag file; no image is opened.
 
@@ -124,23 +141,36 @@ def read_tags(
         known: the names of the class list, if there is one. They are never split, and decide what is a tag.
         separator: between tags: ``auto`` (found from the whole column), ``none`` (one tag a cell), or itself.
         no_tag: further tags that mean none, e.g. ``no finding``.
+        column: name of the column of the tags; ``auto`` finds it.
 
     Raises:
         TagsegError: no such file, or a malformed one (the message names the line); a cell that could be read two ways.
     """
     text, notes = read_text(path, _EXPECTED)
     table = parse_table(path, text, rank)
-    entries = read_entries(table, known)
+    entries = read_entries(table, known, column)
+    return tag_table(table, entries, known, separator, no_tag).noting(notes)
+
+
+def tag_table(
+    table: Table, entries: Entries, known: tuple[str, ...], separator: str, no_tag: tuple[str, ...]
+) -> TagTable:
+    """The tags of rows whose columns are understood: cells split, one spelling of each name, one row an image.
+
+    Args:
+        table: where the rows come from, and what was noticed there.
+        entries: the rows.
+        known: as in ``read_tags``, as are the other two.
+        separator: between tags.
+        no_tag: further tags that mean none.
+
+    Raises:
+        TagsegError: a row without image, in two splits, or with a cell that could be read two ways.
+    """
     rows, more = _tagged(table, entries, known, separator, no_tag)
     joined, joins = _joined(table, rows)
-    return TagTable(
-        path,
-        joined,
-        entries.column,
-        entries.has_splits,
-        table.unit,
-        (*notes, *table.notes, *entries.notes, *more, *joins),
-    )
+    notes = (*table.notes, *entries.notes, *more, *joins)
+    return TagTable(table.path, joined, entries.column, entries.has_splits, table.unit, notes)
 
 
 def _tagged(

@@ -1,4 +1,4 @@
-"""Text files as people save them: UTF-8 or UTF-16, and a name for what is no text."""
+"""Text files as people save them: UTF-8, UTF-16 or western Windows text, and a name for what is no text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from tagseg.data.notes import Note
+from tagseg.data.western_text import western
 from tagseg.errors import TagsegError
 
 _MARKS = (
@@ -34,11 +35,14 @@ _KINDS = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself: fetch it with git lfs pull"),
     *((bytes([0x80, version]), "a pickle, which is not opened: save its content as CSV") for version in range(2, 6)),
 )
+_WESTERN = ", which is not UTF-8, read as cp1252 (Windows); if they are wrong, save it as UTF-8"
 _WEB = (b"<!doctype html", b"<html")
 
 
 def read_text(path: Path, expected: str) -> tuple[str, tuple[Note, ...]]:
-    """The text of a file: UTF-8, with or without a byte order mark, or UTF-16; line ends as they are.
+    """The text of a file in UTF-8, with or without a byte order mark, in UTF-16, or unmistakably in cp1252.
+
+    Line ends stay as they are.
 
     Args:
         path: the file.
@@ -61,6 +65,9 @@ def read_text(path: Path, expected: str) -> tuple[str, tuple[Note, ...]]:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
+        found = western(content) if encoding.startswith("utf-8") else None
+        if found is not None:
+            return found[0], Note.of(f"words of {path.name}{_WESTERN}", list(found[1]), warning=True)
         line = content.count(b"\n", 0, error.start) + 1
         shown = content[error.start : error.start + 1].hex()
         raise TagsegError(

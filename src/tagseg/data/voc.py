@@ -151,7 +151,7 @@ def _read_tags(
         onehot = read_onehot(path, classes)
         names, notes = _matched(onehot, images, path)
         return names, path.name, notes
-    table = read_tags(path, classes, config.separator, names_of(config.no_tag))
+    table = read_tags(path, classes, config.separator, names_of(config.no_tag), config.column)
     rows: dict[str, tuple[str, ...]] = {}
     for row in table.rows:
         if rows.setdefault(without_extension(row.image), row.labels) is not row.labels:

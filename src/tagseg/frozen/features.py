@@ -18,7 +18,7 @@ from tagseg.beyond.linear_probe import Loading
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.images import READING
 from tagseg.data.loaders import whole_loader
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, one_line
 from tagseg.frozen.cache import FeatureCache, content_hash
 from tagseg.model.fingerprint import add_encoder
 from tagseg.model.network import Network, evaluating
@@ -108,7 +108,10 @@ def frozen_features(
         _announce(cache, len(missing), known, side)
         samples = tuple(images.samples[index] for index in missing.values())
         some = TaggedImages(images.source, images.classes, samples, images.tags_from)
-        _compute(network, some, list(missing), side, cache, loading, device)
+        try:
+            _compute(network, some, list(missing), side, cache, loading, device)
+        except TagsegError as error:
+            raise one_line(error) from error
     else:
         logger.info("features of all %d photos are at hand: %s", len(images), cache.folder)
     return FrozenFeatures(cache, contents, torch.from_numpy(images.tag_matrix()))

@@ -46,13 +46,7 @@ def training_labels(
     size = (FINER * features.grid[0], FINER * features.grid[1])
     if config.source == "masks":
         return mask_labels(images, size)
-    with progress(4, "foreground", "step") as bar:
-
-        def note(step: str) -> None:
-            bar.set_postfix_str(step)
-            bar.update()
-
-        foreground = fit_to_some(features, config.foreground_share, note)
+    foreground = fitted_foreground(features, config.foreground_share)
     labels = foreground_labels(features, foreground, size)
     if config.source == "spectral":
         return labels
@@ -67,6 +61,17 @@ def given_proposals(images: TaggedImages, config: FrozenLabelConfig) -> dict[str
         TagsegError: there are none for any photo.
     """
     return find_proposals(Path(config.folder), images, config.kind) if config.source == "folder" else {}
+
+
+def fitted_foreground(features: FrozenFeatures, share: float) -> Foreground:
+    """``fit_to_some`` with a progress bar."""
+    with progress(4, "foreground", "step") as bar:
+
+        def note(step: str) -> None:
+            bar.set_postfix_str(step)
+            bar.update()
+
+        return fit_to_some(features, share, note)
 
 
 def fit_to_some(features: FrozenFeatures, share: float, note: Callable[[str], None] = lambda step: None) -> Foreground:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from tagseg.arguments import check_path
+from tagseg.data.palette import Colour
 from tagseg.errors import TagsegError, list_some
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
@@ -41,6 +42,7 @@ def save_network(network: Network, path: Path | str, about: dict[str, object] | 
         "format": FORMAT,
         "network": json.dumps(config | {"pool": network.pool}),
         "classes": json.dumps(network.classes),
+        "colours": json.dumps(network.colours),
         "about": json.dumps(about or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -144,7 +146,19 @@ def _described(path: Path, metadata: dict[str, str]) -> Network:
             f"{path}: its network has settings that this version of tagseg does not know ({list_some(unknown)}): use "
             "the version that saved it"
         )
-    return Network(NetworkConfig(**values), tuple(classes), pool)
+    return Network(NetworkConfig(**values), tuple(classes), pool, _colours(path, metadata, len(classes) + 1))
+
+
+def _colours(path: Path, metadata: dict[str, str], count: int) -> tuple[Colour, ...]:
+    """The colours of the labels; none where the file has none, as those of 0.2.0 and before."""
+    colours = _json(path, metadata, "colours", "[]")
+    if not isinstance(colours, list) or len(colours) not in (0, count) or not all(map(_is_rgb, colours)):
+        raise TagsegError(f"{path}: its entry 'colours' is no list of {count} RGB colours: copy or save it again")
+    return tuple((red, green, blue) for red, green, blue in colours)
+
+
+def _is_rgb(colour: object) -> bool:
+    return isinstance(colour, list) and len(colour) == 3 and all(type(v) is int and 0 <= v <= 255 for v in colour)
 
 
 def _json(path: Path, metadata: dict[str, str], name: str, default: str = "") -> Any:

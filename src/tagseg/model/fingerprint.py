@@ -43,6 +43,13 @@ def weights_fingerprint(network: Network, whole: bool = False) -> str:
     return digest.hexdigest()
 
 
+def network_fingerprint(network: Network) -> str:
+    """32 hexadecimal digits for the weights of a trained network, wherever its training started."""
+    digest = hashlib.blake2b(digest_size=16)
+    _add(digest, network.state_dict())
+    return digest.hexdigest()
+
+
 def _add(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
     for name, weights in sorted(state.items()):
         digest.update(f"{name}{tuple(weights.shape)}".encode())

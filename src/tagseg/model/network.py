@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tagseg.data.palette import Colour, colours_with
 from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder, Features
 from tagseg.model.heads import ConvDecoder, LargeFOV, Projector, TagPrior, pooled
@@ -47,15 +48,19 @@ class Network(nn.Module):
         config: encoder and head sizes.
         classes: names of the K foreground classes.
         pool: share of the patches that tag logits are pooled over; 0: global max pooling, as in the paper.
+        colours: RGB of labels 0 to K, background first; by default VOC's. They paint masks and change no result.
 
     Raises:
         TagsegError: the encoder cannot be created.
     """
 
-    def __init__(self, config: NetworkConfig, classes: tuple[str, ...], pool: float = 0.0) -> None:
+    def __init__(
+        self, config: NetworkConfig, classes: tuple[str, ...], pool: float = 0.0, colours: tuple[Colour, ...] = ()
+    ) -> None:
         super().__init__()
         self.config = config
         self.classes = tuple(classes)
+        self.colours = colours or colours_with({}, len(classes) + 1)
         self.pool = pool
         # Weights of a start (``model/start.py``) replace pretrained ones, which then need not be had.
         initial = dataclasses.replace(config, weights="none") if config.start else config

@@ -54,7 +54,7 @@ def fit_frozen(config: Config, training: TaggedImages, scored: TaggedImages | No
     device = frozen_device(run.accelerator)
     proposals = given_proposals(training, settings.labels)  # errors in them are reported before the long part
     torch.manual_seed(run.seed)
-    network = Network(config.network, training.classes, config.beyond.pool)
+    network = Network(config.network, training.classes, config.beyond.pool, training.colours)
     if config.network.start:
         start_from(network, config.network.start)
     announce_time(network, settings, run, len(training), device)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagseg.arguments import check_path, refuse
+from tagseg.check.fast import warnings_before_training
 from tagseg.config import Config
 from tagseg.config_file import save_config
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
-from tagseg.data.learnable import hard_to_learn
+from tagseg.data.given_photos import data_of
 from tagseg.data.reading import Reading, reading_of, show_warnings
 from tagseg.data.tags_and_masks import compare_sample
 from tagseg.errors import NothingToScore, TagsegError, list_some
 from tagseg.frozen.config import FrozenConfig
 from tagseg.methods.unread import check_unread
+from tagseg.training.kept_data import keep_data
 from tagseg.training.lengths import with_length
 from tagseg.training.run_folder import checkpoint_of, finished_network, refuse_to_overwrite
 
@@ -45,7 +47,12 @@ class TrainResult:
     scores: dict[str, float]
 
 
-def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[Callback] = ()) -> TrainResult:
+def train(
+    config: Config,
+    resume: Path | str | None = None,
+    callbacks: Sequence[Callback] = (),
+    photos: object = None,
+) -> TrainResult:
     """Train on tags.
 
     Args:
@@ -53,6 +60,8 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
         resume: a run folder or a ``.ckpt`` file to go on from. A run of the method ``frozen`` that is finished is left
             as it is.
         callbacks: Lightning callbacks of your own; the method ``frozen``, which trains without Lightning, takes none.
+        photos: pairs ``(path, tags)`` or a DataFrame instead of a data folder (``tagseg.data_of``), written as a tag
+            file to ``data/`` in the run's folder.
 
     Returns:
         Where everything is, and the last scores.
@@ -70,6 +79,8 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
     if not stepwise:
         _refuse_what_steps_need(config, callbacks)
     refuse_to_overwrite(folder, stepwise, resume)
+    if photos is not None:
+        config = replace(config, data=data_of(photos, folder / "data", config.data))
     supervised = _is_supervised(config)
     training = sources.load(config.data, config.data.train_split, masks=supervised)
     if supervised:
@@ -79,6 +90,7 @@ def train(config: Config, resume: Path | str | None = None, callbacks: Sequence[
     scored = validation.with_masks() if validation else None
     reading = _read(config, training, validation, supervised)
     _log_what_is_trained(config, training, scored)
+    config = keep_data(config, folder)
     save_config(config, folder)
     reading.save(folder)
 
@@ -166,11 +178,11 @@ def _read(config: Config, training: TaggedImages, validation: TaggedImages | Non
     """What was read, shown; masks that are read anyway are held against the tags.
 
     Raises:
-        TagsegError: tags and masks contradict each other.
+        TagsegError: tags and masks contradict each other, or no photo has a tag.
     """
     data = config.data
     splits = {data.train_split: training} | ({data.val_split: validation} if validation else {})
-    reading = reading_of(data, splits, hard_to_learn(training, supervised))
+    reading = reading_of(data, splits, warnings_before_training(training, supervised))
     reading.show()
     limit = {data.train_split: 0, data.val_split: config.run.val_limit}
     with_masks = {name: images for name, images in splits.items() if images is validation or supervised}

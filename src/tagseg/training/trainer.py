@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
 from tagseg.data.sources import require_tags
 from tagseg.distributed import other_process_is_gone
-from tagseg.errors import Collapsed, TagsegError, list_some
+from tagseg.errors import Collapsed, TagsegError, list_some, one_line
 from tagseg.fsr.schedules import step_of
 from tagseg.methods.build import build_method
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
@@ -77,6 +76,8 @@ def fit(
     """Train; return the trainer with its last step and scores. Errors as in ``train``."""
     seed_everything(config.run.seed, workers=False, verbose=False)
     module, folder = TrainingModule(build_method(config, training.classes)), Path(config.run.output)
+    for network in module.method.networks.values():
+        network.colours = training.colours or network.colours
     check_view_sizes(config, module.method.trained.patch_size)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
@@ -106,7 +107,7 @@ def _run(trainer: Trainer, module: TrainingModule, data: Data, checkpoint: Path 
     except Collapsed:
         raise
     except TagsegError as error:
-        raise _one_line(error) from error
+        raise one_line(error) from error
     except RuntimeError as error:
         if not other_process_is_gone(error):
             raise
@@ -210,12 +211,6 @@ def _loggers(config: Config, folder: Path) -> list[Logger]:
         except ModuleNotFoundError as error:
             raise TagsegError("--run.logger wandb needs the package wandb: install it, or use tensorboard") from error
     return loggers
-
-
-def _one_line(error: TagsegError) -> TagsegError:
-    """A loader worker wraps its error in a traceback: keep the message alone."""
-    last = re.split(r"TagsegError: ", str(error))[-1].strip().splitlines()
-    return TagsegError(last[0] if last else str(error))
 
 
 def _quiet_lightning() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -74,19 +75,7 @@ def flat(values: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def photos_as_flag(arguments: list[str], parser: ArgumentParser) -> list[str]:
     """``PHOTOS`` is short for ``--data.root PHOTOS``, wherever it stands: a positional of the parser could not be."""
-    flags: list[str] = []
-    photos: list[str] = []
-    takes_value = False
-    for word in arguments:
-        if word.startswith("--") or (word.startswith("-") and not takes_value):
-            action = parser._option_string_actions.get(word)
-            takes_value = "=" not in word and getattr(action, "nargs", None) != 0
-        elif not takes_value:
-            photos.append(word)
-            continue
-        else:
-            takes_value = False
-        flags.append(word)
+    flags, photos = words_apart(arguments, parser)
     if not photos:
         return flags
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -98,3 +87,28 @@ def photos_as_flag(arguments: list[str], parser: ArgumentParser) -> list[str]:
                 f"photos are given twice, {photos[0]!r} and {other!r}, expected one folder: leave one out"
             )
     return [*flags, f"--data.root={photos[0]}"]
+
+
+def words_apart(arguments: list[str], parser: ArgumentParser) -> tuple[list[str], list[str]]:
+    """Flags with their values, and the words that are no part of a flag, each in their order."""
+    flags: list[str] = []
+    words: list[str] = []
+    takes_value = False
+    for word in arguments:
+        if word.startswith("--") or (word.startswith("-") and not takes_value):
+            action = parser._option_string_actions.get(word)
+            takes_value = "=" not in word and getattr(action, "nargs", None) != 0
+        elif not takes_value:
+            words.append(word)
+            continue
+        else:
+            takes_value = False
+        flags.append(word)
+    return flags, words
+
+
+def hide(unread: Container[str], parser: ArgumentParser) -> None:
+    """Leave settings that are not read out of the help; config files may have them."""
+    for action in parser._actions:
+        if action.dest in unread:
+            action.help = argparse.SUPPRESS

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from tagseg.verbs.parser import flat, instantiate, make_parser, photos_as_flag, switches
+from tagseg.verbs.parser import flat, hide, instantiate, make_parser, photos_as_flag, switches
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
-
     from tagseg.config import Config
 
 
@@ -59,14 +55,7 @@ def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
     for name, section in sections.items():
         parser.add_class_arguments(type(section), name)
     parser.set_defaults(flat({name: dataclasses.asdict(section) for name, section in sections.items()}))
-    _hide(settings_of(method.NAME) - settings_read_by(method.NAME), parser)
+    hide(settings_of(method.NAME) - settings_read_by(method.NAME), parser)
     values = parser.parse_args(photos_as_flag(switches(start.arguments, parser), parser))
     result = instantiate(parser, values)
     return values.resume, Config.of_sections(method, {name: result[name] for name in sections})
-
-
-def _hide(unread: Container[str], parser: ArgumentParser) -> None:
-    """Leave settings that a method does not read out of its help; config files may have them."""
-    for action in parser._actions:
-        if action.dest in unread:
-            action.help = argparse.SUPPRESS
