@@ -64,7 +64,7 @@ def test_predict_and_predictor(tiny, tmp_path):
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     photo, out = tmp_path / "a.png", tmp_path / "out"
     for images in (np.zeros((4, 4, 3), np.uint8), Image.new("RGB", (4, 4)), None, b"a.png", [photo, 3], [""]):
-        assert_refused(lambda images=images: tagseg.predict(tiny, images, out), "images is", "tagseg.Predictor")
+        assert_refused(lambda images=images: tagseg.predict(tiny, images, out), "images is", "tagseg.load")
     assert_refused(lambda: tagseg.predict(5, photo, out), "model is 5", "a run folder")
     assert_refused(lambda: tagseg.predict(tiny, photo, None), "output is None")
     for name, value in (
@@ -76,7 +76,7 @@ def test_predict_and_predictor(tiny, tmp_path):
         )
     assert not out.exists()
     predictor = tagseg.Predictor(tiny, scales=[1], mirror=False, device="cpu")
-    for wrong in (None, [1], torch.zeros(3, 4, 4), np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8)):
+    for wrong in (None, torch.zeros(3, 4, 4), np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8)):
         assert_refused(lambda wrong=wrong: predictor(wrong), "a photo is", "uint8 (height, width, 3)")
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tagseg.inference.outputs import Prediction
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
 
@@ -30,6 +31,12 @@ def tiny_network(classes: tuple[str, ...] = CLASSES, seed: int = 0) -> Network:
 @pytest.fixture(scope="session")
 def network() -> Network:
     return tiny_network()
+
+
+def mask_of(prediction: Prediction) -> Path:
+    """The mask that was written."""
+    assert prediction.mask is not None
+    return prediction.mask
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -73,7 +73,7 @@ def test_equal_sizes_meet_and_broken_photos_do_not_stop_the_others(folder, batch
 
 
 def test_automatic_is_one_at_a_time_on_a_cpu_and_asks_for_no_size(folder, monkeypatch):
-    monkeypatch.setattr(batches, "image_size", None)
+    monkeypatch.setattr("tagseg.inference.photos.image_size", None)
     counts = []
     run(Batches(), folder, lambda photos: counts.append(len(photos)) or photos)
     assert set(counts) == {1}

@@ -13,7 +13,7 @@ from tagseg.inference.evaluate import evaluate
 from tagseg.inference.predict import predict
 from tagseg.metrics.segmentation import SegmentationScore
 
-from .conftest import CLASSES, photo, tiny_network
+from .conftest import CLASSES, mask_of, photo, tiny_network
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_scores_what_predict_writes(network, data, tmp_path):
     score = SegmentationScore(4)
     for prediction in done[:3]:
         truth = np.array(Image.open(Path(data.root) / "masks" / f"{prediction.name}.png"))
-        score.update(np.array(Image.open(prediction.mask)), truth)
+        score.update(np.array(Image.open(mask_of(prediction))), truth)
     assert evaluation.result == score.compute() or np.isnan(evaluation.result.iou).any()
     np.testing.assert_array_equal(evaluation.matrix, score.matrix)
 
@@ -139,7 +139,7 @@ def test_both_scores_are_given_with_a_crf(network, data, tmp_path, capsys):
     score = SegmentationScore(4)
     for prediction in done[:3]:
         truth = np.array(Image.open(Path(data.root) / "masks" / f"{prediction.name}.png"))
-        score.update(np.array(Image.open(prediction.mask)), truth)
+        score.update(np.array(Image.open(mask_of(prediction))), truth)
     assert both.crf_matrix is not None
     assert both.crf_result is not None
     np.testing.assert_array_equal(both.crf_matrix, score.matrix)

@@ -207,12 +207,12 @@ def test_tables_describe_the_masks_that_are_there_after_an_interrupt(trained, fo
             raise KeyboardInterrupt
         return real(images)
 
-    def slowly(path, labels):
+    def slowly(path, *rest):
         time.sleep(0.2)
-        save_mask(path, labels)
+        save_mask(path, *rest)
 
     monkeypatch.setattr(trained, "segment_logits", segment_logits)
-    monkeypatch.setattr("tagseg.inference.predict.save_mask", slowly)
+    monkeypatch.setattr("tagseg.formats.png.save_mask", slowly)
     settings = PLAIN | {"writers": writers}
     with pytest.raises(KeyboardInterrupt):
         predict(trained, folder / "images", tmp_path, quiet=True, scales=(1.0,), **settings)
@@ -224,13 +224,13 @@ def test_tables_describe_the_masks_that_are_there_after_an_interrupt(trained, fo
 
 @pytest.mark.parametrize("writers", [0, 2])
 def test_a_full_disk_is_one_line_and_tables_describe_the_rest(trained, folder, tmp_path, monkeypatch, writers):
-    def full(path, labels):
+    def full(path, *rest):
         if path.name == "4.png":
             with replacing(path):
                 raise OSError(28, "No space left on device")
-        save_mask(path, labels)
+        save_mask(path, *rest)
 
-    monkeypatch.setattr("tagseg.inference.predict.save_mask", full)
+    monkeypatch.setattr("tagseg.formats.png.save_mask", full)
     with pytest.raises(TagsegError, match=r"cannot write .*4\.png: No space left on device") as error:
         predict(trained, folder / "images", tmp_path, quiet=True, scales=(1.0,), **PLAIN | {"writers": writers})
     assert "\n" not in str(error.value)
@@ -246,8 +246,8 @@ def test_files_are_drawn_in_the_background_and_the_network_runs_in_the_foregroun
     real, draw, read = trained.segment_logits, export.draw_overlay, read_picture
     who = threading.current_thread
     monkeypatch.setattr(trained, "segment_logits", lambda x: encoding.add(who()) or real(x))
-    monkeypatch.setattr(export, "draw_overlay", lambda *a: drawing.add(who()) or draw(*a))
-    monkeypatch.setattr("tagseg.inference.batches.read_picture", lambda path: reading.add(who()) or read(path))
+    monkeypatch.setattr(export, "draw_overlay", lambda *a, **k: drawing.add(who()) or draw(*a, **k))
+    monkeypatch.setattr("tagseg.inference.photos.read_picture", lambda path: reading.add(who()) or read(path))
     predict(trained, folder / "images", tmp_path, quiet=True, scales=(1.0,))
     main = threading.main_thread()
     assert encoding == {main}

@@ -31,11 +31,20 @@ def test_what_an_earlier_run_wrote_below_the_photos_is_neither_predicted_nor_tol
     picture(tmp_path / "a.jpg")
     for name in ("masks/a.png", "overlays/a.jpg"):
         picture(tmp_path / "out" / name)
-    for name in ("classes.csv", "predictions.csv", "data.json"):
+    picture(tmp_path / "out" / "yolo" / "images" / "a.jpg")
+    (tmp_path / "out" / "scores").mkdir()
+    (tmp_path / "out" / "scores" / "a.npz").write_bytes(b"PK")
+    for name in ("classes.csv", "predictions.csv", "data.json", "coco.json", "labelstudio.xml", "cvat.zip"):
         (tmp_path / "out" / name).write_text("{}")
     jobs = jobs_of(tmp_path, tmp_path / "out")
     assert [name for _, name in jobs.named] == ["a"]
     assert jobs.notes == ()
+
+
+def test_a_file_of_the_results_is_no_input(tmp_path):
+    photo = picture(tmp_path / "coco.json", "PNG")
+    with pytest.raises(TagsegError, match=r"coco\.json is an input and would be overwritten"):
+        jobs_of(photo, tmp_path)
 
 
 def test_a_file_that_is_named_is_tried_whatever_it_is(tmp_path):

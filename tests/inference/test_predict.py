@@ -13,12 +13,12 @@ from tagseg.data.palette import palette
 from tagseg.errors import TagsegError
 from tagseg.inference import label_maps, predictor
 from tagseg.inference.jobs import jobs_of
-from tagseg.inference.predict import class_shares, predict
+from tagseg.inference.predict import predict
 from tagseg.inference.segment import multi_scale_logits, to_input
 from tagseg.model.checkpoint import save_network
 from tagseg.pairwise.config import CrfConfig
 
-from .conftest import CLASSES, photo
+from .conftest import CLASSES, mask_of, photo
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def test_a_folder_of_all_kinds_of_images(network, photos, tmp_path):
     assert files_in(out) == expected, "and no temporary file is left"
     for prediction in done:
         image = read_image(prediction.image)
-        with Image.open(prediction.mask) as mask:
+        with Image.open(mask_of(prediction)) as mask:
             assert mask.mode == "P"
             assert mask.getpalette() == palette().ravel().tolist()
             labels = np.array(mask)
@@ -69,7 +69,7 @@ def test_a_file_and_a_list_of_files_from_a_saved_network(network, photos, tmp_pa
     assert files_in(tmp_path / "a") == {"masks/grey.png", "classes.csv", "predictions.csv", "data.json"}
     listed = predict(str(path), [photos / "grey.png", photos / "sub"], tmp_path / "b", quiet=True)
     assert [p.name for p in listed] == ["grey", "sub/Größe 図"]
-    assert listed[0].mask.read_bytes() == single.mask.read_bytes()
+    assert mask_of(listed[0]).read_bytes() == mask_of(single).read_bytes()
 
 
 def test_broken_images_are_reported_and_the_rest_is_done(network, photos, tmp_path):
@@ -153,12 +153,6 @@ def test_an_output_that_cannot_be_written(network, photos, tmp_path):
         predict(network, photos / "grey.png", tmp_path / "out", quiet=True)
 
 
-def test_class_shares_are_of_foreground_and_sorted():
-    labels = np.array([[0, 0, 1, 3, 3, 255, 3, 0]], np.uint8)
-    assert class_shares(labels, CLASSES) == {"triangle": 3 / 8, "circle": 1 / 8}
-    assert list(class_shares(labels, CLASSES)) == ["triangle", "circle"]
-
-
 SCRIPT = """
 import sys
 from tagseg.inference.predict import predict
@@ -181,7 +175,7 @@ def test_a_crf_changes_masks_and_leaves_scores(network, photos, tmp_path):
     plain = predict(network, photos, tmp_path / "plain", scores=True, quiet=True, overlays=False)
     refined = predict(network, photos, tmp_path / "crf", crf=True, scores=True, quiet=True, overlays=False)
     assert [p.name for p in plain] == [p.name for p in refined]
-    masks = [[np.array(Image.open(p.mask)) for p in run] for run in (plain, refined)]
+    masks = [[np.array(Image.open(mask_of(p))) for p in run] for run in (plain, refined)]
     assert [m.shape for m in masks[0]] == [m.shape for m in masks[1]]
     assert any((a != b).any() for a, b in zip(*masks, strict=True))
     for prediction in plain:
@@ -199,7 +193,7 @@ def test_a_crf_sees_large_photos_shrunk(network, tmp_path, monkeypatch):
     Image.fromarray(photo(50, 200)).save(tmp_path / "wide.png")
     (done,) = predict(network, tmp_path / "wide.png", tmp_path / "out", crf=True, max_side=80, quiet=True)
     assert shapes == [(20, 80, 3)]
-    assert Image.open(done.mask).size == (200, 50)
+    assert Image.open(mask_of(done)).size == (200, 50)
 
 
 def test_a_crf_labels_as_many_photos_at_once_as_there_are_threads(network, photos, tmp_path, monkeypatch):
@@ -214,7 +208,7 @@ def test_a_crf_labels_as_many_photos_at_once_as_there_are_threads(network, photo
     assert sizes == [3, 3, 2]
     single = predict(network, photos, tmp_path / "single", crf=True, quiet=True, overlays=False)
     for a, b in zip(several, single, strict=True):
-        same = np.array(Image.open(a.mask)) == np.array(Image.open(b.mask))
+        same = np.array(Image.open(mask_of(a))) == np.array(Image.open(mask_of(b)))
         assert same.mean() > 0.99, "but for the rounding of the network's sums over threads"
 
 

@@ -13,7 +13,7 @@ from tagseg.errors import TagsegError
 T = TypeVar("T")
 
 
-def attempt(work: Callable[[], T], image: Path) -> T | str:
+def attempt(work: Callable[[], T], image: Path | str) -> T | str:
     """The result of ``work`` on an image, or a one-line message that says what is wrong with the image."""
     try:
         return work()

@@ -6,20 +6,19 @@ Photos are not padded to a common size: that would change the input of the netwo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from tagseg.data.images import image_size, read_picture
 from tagseg.errors import TagsegError
 from tagseg.inference.attempt import attempt, is_out_of_memory
 from tagseg.inference.background import ahead
+from tagseg.inference.photos import Source, read_source, source_name, source_size
 
 LOOK_AHEAD = 8
 """Photos of equal size are searched among those of the next 8 batches; for that only headers are read."""
@@ -60,24 +59,26 @@ class Batches:
 
     def each(
         self,
-        images: Sequence[Path],
+        images: Iterable[Source],
         sizes: Callable[[int, int], Sizes],
         process: Callable[[list[Photo]], list[S]],
         device: torch.device,
+        look_ahead: int = LOOK_AHEAD,
     ) -> Iterator[tuple[int, S | str]]:
         """Each image's index and the result of its photo, or an error message; batch by batch, not in order.
 
         Args:
-            images: the files.
+            images: the photos; taken in the caller's thread, as they are needed.
             sizes: height and width of a photo → sizes of its network input.
             process: photos of equal input sizes → one result each.
             device: where ``process`` computes.
+            look_ahead: photos of equal size are searched among those of this many batches.
         """
         most = self.batch or (GPU_PHOTOS if device.type == "cuda" else 1)
 
-        def size_of(job: tuple[int, Path]) -> Hashable:
+        def size_of(job: tuple[int, Source]) -> Hashable:
             try:
-                return sizes(*image_size(job[1]))
+                return sizes(*source_size(job[1]))
             except TagsegError:
                 return object()  # equal to no other; the error message follows on reading
 
@@ -85,28 +86,34 @@ class Batches:
             fits = most if self._fits is None else min(most, self._fits)
             return fits if self.batch or not isinstance(size, tuple) else min(fits, _photos_on_gpu(size))
 
-        groups = in_groups(enumerate(images), size_of, room, most)
+        groups = in_groups(enumerate(images), size_of, room, most, look_ahead)
         for group in ahead(self._read, groups, int(self.read_ahead)):
             yield from ((index, photo) for index, _, photo in group if isinstance(photo, str))
             yield from self._together(
-                process, [(index, path, photo) for index, path, photo in group if not isinstance(photo, str)]
+                process, [(index, name, photo) for index, name, photo in group if not isinstance(photo, str)]
             )
 
-    def _read(self, group: list[tuple[int, Path]]) -> list[tuple[int, Path, Photo | str]]:
-        return [(index, path, attempt(partial(self._photo, path), path)) for index, path in group]
+    def _read(self, group: list[tuple[int, Source]]) -> list[tuple[int, str, Photo | str]]:
+        named = [(index, source_name(source, index), source) for index, source in group]
+        return [(index, name, attempt(partial(self.read, source, name), name)) for index, name, source in named]
 
-    def _photo(self, path: Path) -> Photo:
-        picture = read_picture(path)
+    def read(self, source: Source, name: str) -> Photo:
+        """A photo as RGB; how it was read is remembered under its name.
+
+        Raises:
+            TagsegError: an unreadable photo.
+        """
+        picture = read_source(source)
         for remark in picture.remarks:
-            self.remarks.setdefault(remark, []).append(str(path))
+            self.remarks.setdefault(remark, []).append(name)
         return picture.pixels
 
     def _together(
-        self, process: Callable[[list[Photo]], list[S]], group: list[tuple[int, Path, Photo]]
+        self, process: Callable[[list[Photo]], list[S]], group: list[tuple[int, str, Photo]]
     ) -> list[tuple[int, S | str]]:
         """A group in one batch; if that fails, its halves, down to the photo that causes the error."""
         if len(group) <= 1:
-            return [(index, attempt(partial(_process_one, process, photo), path)) for index, path, photo in group]
+            return [(index, attempt(partial(_process_one, process, photo), name)) for index, name, photo in group]
         try:
             results = process([photo for _, _, photo in group])
             return [(index, result) for (index, _, _), result in zip(group, results, strict=True)]
@@ -129,22 +136,27 @@ class Batches:
 
 
 def in_groups(
-    items: Iterable[T], key: Callable[[T], Hashable], room: Callable[[Hashable], int], most: int
+    items: Iterable[T],
+    key: Callable[[T], Hashable],
+    room: Callable[[Hashable], int],
+    most: int,
+    look_ahead: int = LOOK_AHEAD,
 ) -> Iterator[list[T]]:
     """Groups of items with equal keys, in the order of their first items.
 
     Args:
-        items: at most ``LOOK_AHEAD`` × ``most`` of them are held at a time.
+        items: at most ``look_ahead`` × ``most`` of them are held at a time.
         key: item → key; not called if ``most`` is 1.
         room: key → largest size of a group, called for each group.
         most: largest size of any group.
+        look_ahead: number of groups of that size whose items are held.
     """
     if most == 1:
         yield from ([item] for item in items)
         return
     source = ((key(item), item) for item in items)
     window: list[tuple[Hashable, T]] = []
-    while window := [*window, *islice(source, LOOK_AHEAD * most - len(window))]:
+    while window := [*window, *islice(source, look_ahead * most - len(window))]:
         first = window[0][0]
         chosen = [place for place, (size, _) in enumerate(window) if size == first][: room(first)]
         yield [window[place][1] for place in chosen]

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
 from tagseg.data.dataset import IGNORE
-from tagseg.data.palette import colour, label_names, palette
+from tagseg.data.palette import Colour, colour, label_names, palette_of
 from tagseg.files import replacing
 
 OVERLAY_SIDE = 1600
@@ -27,12 +27,6 @@ def save_picture(path: Path, picture: Image.Image) -> None:
             picture.save(temporary, format="PNG")
         else:
             picture.save(temporary, format="JPEG", quality=90)
-
-
-def save_scores(path: Path, scores: Float[ndarray, "C H W"], classes: tuple[str, ...]) -> None:
-    """Write ``scores`` (as float16) and ``classes`` (the C label names) to a compressed ``.npz`` without pickle."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, scores=scores.astype(np.float16), classes=np.array(label_names(classes)))
 
 
 def save_json(path: Path, content: dict[str, object]) -> None:
@@ -53,14 +47,19 @@ def save_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object
         writer.writerows(rows)
 
 
-def save_legend(path: Path, classes: tuple[str, ...]) -> None:
-    """Write the meaning of the labels: a CSV with label, name and colour."""
-    rows = [(label, name, *colour(label)) for label, name in enumerate(label_names(classes))]
+def save_legend(path: Path, classes: tuple[str, ...], colours: Sequence[Colour] | None = None) -> None:
+    """Write the meaning of the labels: a CSV with label, name and colour, VOC's by default."""
+    rgb = palette_of(colours).tolist()
+    rows = [(label, name, *rgb[label]) for label, name in enumerate(label_names(classes))]
     save_table(path, ("label", "name", "red", "green", "blue"), rows)
 
 
 def blend(
-    image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"], opacity: float = 0.5, line: int = 1
+    image: UInt8[ndarray, "H W 3"],
+    labels: UInt8[ndarray, "H W"],
+    opacity: float = 0.5,
+    line: int = 1,
+    colours: Sequence[Colour] | None = None,
 ) -> UInt8[ndarray, "H W 3"]:
     """The image tinted with the colours of its labels, with outlines.
 
@@ -69,10 +68,11 @@ def blend(
         labels: background (0) is not tinted; ignored pixels (255) are tinted white.
         opacity: of the tint, 0 to 1; outlines are opaque.
         line: about half the width of the outlines in pixels; 0 draws none.
+        colours: RGB of labels 0, 1, …; by default VOC's.
     """
-    colours = palette().copy()
-    colours[IGNORE] = 255
-    tint = colours[labels]
+    rgb = palette_of(colours).copy()
+    rgb[IGNORE] = 255
+    tint = rgb[labels]
     strength = np.where(labels == 0, 0, opacity).astype(np.float32)
     strength[_edges(labels, line) & (labels != 0)] = 1
     mixed = image + (tint.astype(np.float32) - image) * strength[..., None]
@@ -93,22 +93,34 @@ def _edges(labels: UInt8[ndarray, "H W"], line: int) -> ndarray:
 
 
 def draw_overlay(
-    image: UInt8[ndarray, "H W 3"], labels: UInt8[ndarray, "H W"], classes: tuple[str, ...], side: int = OVERLAY_SIDE
+    image: UInt8[ndarray, "H W 3"],
+    labels: UInt8[ndarray, "H W"],
+    classes: tuple[str, ...],
+    side: int = OVERLAY_SIDE,
+    *,
+    opacity: float = 0.5,
+    colours: Sequence[Colour] | None = None,
 ) -> Image.Image:
     """The image tinted with the colours of its classes, and below it a legend of the predicted classes."""
     picture, mask = Image.fromarray(image), Image.fromarray(labels)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     mask = mask.resize(picture.size, Image.Resampling.NEAREST)
     longer = max(picture.size)
-    blended = Image.fromarray(blend(np.asarray(picture), np.asarray(mask), line=1 + longer // 600))
-    names = label_names(classes)
+    line = 1 + longer // 600
+    blended = Image.fromarray(blend(np.asarray(picture), np.asarray(mask), opacity, line, colours))
+    names, rgb = label_names(classes), palette_of(colours)
     predicted = [int(label) for label in np.unique(labels) if 0 < label < len(names)]
-    entries = [(names[label], colour(label)) for label in predicted] or [("nothing found", colour(0))]
+    entries = [(names[label], _as_colour(rgb[label])) for label in predicted] or [("nothing found", colour(0))]
     legend = draw_legend(entries, blended.width, font_size=min(28, max(13, longer // 45)))
     return stack([blended, legend])
 
 
-def draw_legend(entries: Sequence[tuple[str, tuple[int, int, int]]], width: int, font_size: int = 13) -> Image.Image:
+def _as_colour(rgb: ndarray) -> Colour:
+    red, green, blue = (int(value) for value in rgb)
+    return red, green, blue
+
+
+def draw_legend(entries: Sequence[tuple[str, Colour]], width: int, font_size: int = 13) -> Image.Image:
     """A white strip of coloured squares with names, wrapped at ``width``; wider if a single name is."""
     font = ImageFont.load_default(size=font_size)
     gap, square = font_size // 2, font_size
@@ -126,6 +138,22 @@ def draw_legend(entries: Sequence[tuple[str, tuple[int, int, int]]], width: int,
         draw.rectangle((x, y, x + square - 1, y + square - 1), fill=fill, outline=(90, 90, 90))
         draw.text((x + square + gap, y + square // 2), name, fill=(20, 20, 20), font=font, anchor="lm")
     return strip
+
+
+def fitted(picture: Image.Image, side: int) -> Image.Image:
+    """The picture with a longer side of ``side`` pixels, and at least one in the other."""
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
+
+
+def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text on one line, cut so that it is at most ``width`` pixels wide; it then ends in ``…``."""
+    line = " ".join(text.encode(errors="replace").decode().split())  # file names may hold what no font can draw
+    shown = line[: max(2, width)]  # no letter is much narrower than a pixel
+    while len(shown) > 1 and font.getlength(shown) > width:
+        shown = shown[:-2] + "…"
+    return shown
 
 
 def stack(pictures: Sequence[Image.Image]) -> Image.Image:

@@ -12,6 +12,7 @@ from tagseg.arguments import refuse
 from tagseg.data.listing import Photos, list_photos
 from tagseg.data.notes import Note
 from tagseg.errors import TagsegError, list_some
+from tagseg.formats.table import OUTPUTS
 
 FOLDERS = {"masks": ".png", "overlays": ".jpg", "scores": ".npz"}
 """Folders of the outputs, each with the extension of its files."""
@@ -65,7 +66,7 @@ def _several(images: object) -> list[str | Path]:
     several = list(given) if isinstance(given, Sequence) and not isinstance(given, str | bytes) else [given]
     for path in several:
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            expected = "image files or folders (str or Path); for photos in memory use tagseg.Predictor"
+            expected = "image files or folders (str or Path); for photos in memory use tagseg.load"
             raise refuse("images", path, expected)
     return several
 
@@ -85,7 +86,8 @@ def _names(relative: list[Path]) -> list[str]:
 
 
 def _refuse_to_overwrite(paths: list[Path], names: list[str], output: Path) -> None:
-    targets = (target(output, folder, name) for folder in FOLDERS for name in names)
+    targets = [target(output, folder, name) for folder in FOLDERS for name in names]
+    targets += [output / name for name in OUTPUTS if not name.endswith("/")]
     there = {path.resolve(): path for path in targets if path.exists()}
     inputs = {path.resolve() for path in paths} if there else set()
     overwritten = [str(path) for resolved, path in there.items() if resolved in inputs]
@@ -96,9 +98,10 @@ def _refuse_to_overwrite(paths: list[Path], names: list[str], output: Path) -> N
 def _without_outputs(photos: Photos, output: Path) -> Photos:
     """The photos of a folder, without what an earlier run wrote below it."""
     here = photos.folder.resolve()
-    written = [(output / name).resolve() for name in (*FOLDERS, *TABLES)]
-    inside = [path.relative_to(here).as_posix() for path in written if path != here and path.is_relative_to(here)]
-    own = (*(f"{path}/" for path in inside), *inside[len(FOLDERS) :]) if inside else ()
+    written = (*(f"{folder}/" for folder in FOLDERS), *TABLES, *OUTPUTS)
+    ends = {(output / name).resolve(): "/" if name.endswith("/") else "" for name in written}
+    inside = {path: end for path, end in ends.items() if path != here and path.is_relative_to(here)}
+    own = tuple(path.relative_to(here).as_posix() + end for path, end in inside.items())
 
     def kept(names: Sequence[str]) -> list[str]:
         return [name for name in names if not name.startswith(own)]

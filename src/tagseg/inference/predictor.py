@@ -1,36 +1,42 @@
-"""Photos in memory or files → label maps; used by ``predict`` and ``evaluate``."""
+"""Photos in memory or files → results; ``predict`` and ``evaluate`` stand on it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal, get_args, overload
 
-import numpy as np
-from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
 from tagseg.arguments import check_kinds, check_path, refuse
-from tagseg.data.images import read_image
 from tagseg.data.notes import Note
-from tagseg.data.pixels import IN_MEMORY, to_rgb
+from tagseg.data.palette import label_names
 from tagseg.errors import TagsegError
 from tagseg.fast.workspace import Workspaces
 from tagseg.inference.attempt import attempt
-from tagseg.inference.batches import Batches
+from tagseg.inference.batches import LOOK_AHEAD, Batches
 from tagseg.inference.label_maps import Labelled, Wanted, label_maps, photos_at_once
 from tagseg.inference.multi_scale import MultiScale, PhotoLogits
+from tagseg.inference.photos import Source, kept, several, source_name, source_of
 from tagseg.inference.precision import Precision
+from tagseg.inference.result import Result
 from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing, pick_device
 from tagseg.model.checkpoint import load_network, trained_maps
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 
+OnError = Literal["raise", "skip"]
+_AHEAD_IN_ORDER = 2
+"""Batches among whose photos equal sizes are searched where results keep their order: more would wait in memory."""
+logger = logging.getLogger("tagseg")
+
 
 class Predictor:
-    """A network that labels photos: ``Predictor("runs/photos")(photo).labels``.
+    """A network that labels photos: ``tagseg.load("runs/photos")(photo).mask``; ``tagseg.load`` is its other name.
 
     Args:
         model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``).
@@ -41,15 +47,17 @@ class Predictor:
         plain: make label maps without a CRF; always on if ``crf`` is off.
         crf: make label maps after a dense CRF.
         crf_settings: the CRF's kernels.
-        scores: also return the score of each class at each pixel.
+        scores: also return the probability of each label at each pixel, as ``probs`` of the results.
         precision: ``32``, or ``bf16``: matrix products in bfloat16.
         batch: batch size for photos of equal input size; see ``predict``.
-        read_ahead: ``label_files`` reads the next photos in the background.
+        read_ahead: of several photos the next ones are read in the background.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
 
     Attributes:
         network: in evaluation mode on the device.
         classes: names of the K foreground classes; label k+1 is ``classes[k]``.
+        names: the name of each label; 0 is ``background``.
+        colours: RGB of each label.
 
     Raises:
         TagsegError: no such model or device, or bad settings.
@@ -83,44 +91,60 @@ class Predictor:
         self.batches = Batches(batch, read_ahead)
         self.network = open_network(model, device)
         self.classes = self.network.classes
+        self.names, self.colours = dict(enumerate(label_names(self.classes))), self.network.colours
         self._workspaces = Workspaces()
         self._unsegmented = not isinstance(model, Network) and "segmentation" not in trained_maps(model)
         self._model = model
 
-    def __call__(self, photo: UInt8[ndarray, "_H _W 3"] | Image.Image | str | Path) -> Labelled:
-        """Label one photo: an RGB array, a Pillow image (its EXIF rotation is not applied) or a file.
+    @overload
+    def __call__(
+        self, photos: Image.Image | ndarray, *, probs: bool | None = None, on_error: OnError = "raise"
+    ) -> Result: ...
+    @overload
+    def __call__(
+        self,
+        photos: list[Any] | tuple[Any, ...] | Iterator[Any],
+        *,
+        probs: bool | None = None,
+        on_error: OnError = "raise",
+    ) -> Iterator[Result]: ...
+    @overload
+    def __call__(self, photos: str | Path, *, probs: bool | None = None, on_error: OnError = "raise") -> Any: ...
+    def __call__(self, photos: Any, *, probs: bool | None = None, on_error: OnError = "raise") -> Any:
+        """Label a photo, or several: a ``Result``, or an iterator of them in order.
+
+        Args:
+            photos: one photo: a file, a Pillow image (its EXIF rotation is not applied) or an array uint8 (H, W, 3) in
+                RGB order; or several: a folder, with its sub-folders, or a list, tuple or iterator of photos. They are
+                read as the iterator of results is advanced, at most a few ahead.
+            probs: also the probability of each label at each pixel; default: the setting ``scores``.
+            on_error: what the iterator does at a photo that cannot be read or labelled: ``raise`` a ``TagsegError``
+                that names it and end, or ``skip`` it with a warning; there are then fewer results than photos.
 
         Raises:
-            TagsegError: another type or shape, or an unreadable file.
+            TagsegError: another type or shape, a folder without photos, or an unreadable photo.
         """
-        pixels = _pixels(photo)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-            raise TagsegError(
-                f"a photo is an array of {pixels.dtype} {pixels.shape}, expected uint8 (height, width, 3) in RGB order"
-            )
+        check_kinds(locals(), probs="switch?")
+        if on_error not in get_args(OnError):
+            raise refuse("on_error", on_error, f"one of: {', '.join(get_args(OnError))}")
+        wanted = self.wanted if probs is None else replace(self.wanted, scores=probs)
+        sources = several(photos)
+        source = kept(source_of(photos)) if sources is None else None
         self._check_segmentation()
-        logits = self.multi_scale.logits(self.network, [pixels])
-        return label_maps(logits, self.multi_scale.sizing, self.wanted, self._workspaces)[0]
+        if source is None:
+            assert sources is not None
+            return self._in_order(sources, wanted, on_error)
+        name = str(source) if isinstance(source, Path) else "the photo"
+        found = attempt(partial(self._one, source, name, wanted), name)
+        self._tell_remarks()
+        if isinstance(found, str):
+            raise TagsegError(found)
+        return found
 
-    def label_files(self, images: Sequence[Path]) -> Iterator[tuple[int, Labelled | str]]:
-        """Each file's index and its label maps, or an error message; as they are ready, not in order."""
+    def label_files(self, images: Iterable[Path]) -> Iterator[tuple[int, Result | str]]:
+        """Each file's index and its result, or an error message; as they are ready, not in order."""
         self._check_segmentation()
-        at_once = photos_at_once(self.network, self.wanted)
-        waiting: dict[int, PhotoLogits] = {}
-        for index, logits in self.batches.each(
-            images,
-            lambda height, width: self.multi_scale.sizes(height, width, self.network.patch_size),
-            partial(self.multi_scale.logits, self.network),
-            next(self.network.parameters()).device,
-        ):
-            if isinstance(logits, str):
-                yield index, logits
-                continue
-            waiting[index] = logits
-            if len(waiting) == at_once:
-                yield from self._label_all(waiting, images)
-                waiting = {}
-        yield from self._label_all(waiting, images)
+        return self._as_ready(images, self.wanted, LOOK_AHEAD)
 
     def remarks(self) -> tuple[Note, ...]:
         """How the files that were labelled were read, where that is not literally as 8-bit RGB."""
@@ -133,35 +157,84 @@ class Predictor:
                 "with tagseg evaluate RUN --what cam, or train with --method fsr"
             )
 
-    def _label_all(self, waiting: dict[int, PhotoLogits], images: Sequence[Path]) -> list[tuple[int, Labelled | str]]:
+    def _one(self, source: Source, name: str, wanted: Wanted) -> Result:
+        logits = self.multi_scale.logits(self.network, [self.batches.read(source, name)])
+        return self._result(source, label_maps(logits, self.multi_scale.sizing, wanted, self._workspaces)[0])
+
+    def _in_order(self, sources: Iterator[Source], wanted: Wanted, on_error: OnError) -> Iterator[Result]:
+        """The results in the order of their photos; those that are ready too early wait."""
+        early: dict[int, Result | str] = {}
+        following = 0
+        try:
+            for index, found in self._as_ready(sources, wanted, _AHEAD_IN_ORDER):
+                early[index] = found
+                while following in early:
+                    result = early.pop(following)
+                    following += 1
+                    if not isinstance(result, str):
+                        yield result
+                    elif on_error == "raise":
+                        raise TagsegError(result)
+                    else:
+                        logger.warning("skipped: %s", result)
+        finally:
+            self._tell_remarks()
+
+    def _tell_remarks(self) -> None:
+        for note in self.remarks():
+            logger.log(logging.WARNING if note.warning else logging.INFO, "%s", note)
+        self.batches.remarks.clear()
+
+    def _as_ready(
+        self, sources: Iterable[Source], wanted: Wanted, look_ahead: int
+    ) -> Iterator[tuple[int, Result | str]]:
+        """Each photo's index and its result, or an error message; as they are ready, not in order."""
+        at_once = photos_at_once(self.network, wanted)
+        taken: dict[int, Source] = {}  # whose results are not ready yet
+        waiting: dict[int, PhotoLogits] = {}
+
+        def taking() -> Iterator[Source]:
+            for index, source in enumerate(sources):
+                taken[index] = source
+                yield source
+
+        for index, logits in self.batches.each(
+            taking(),
+            lambda height, width: self.multi_scale.sizes(height, width, self.network.patch_size),
+            partial(self.multi_scale.logits, self.network),
+            next(self.network.parameters()).device,
+            look_ahead,
+        ):
+            if isinstance(logits, str):
+                del taken[index]
+                yield index, logits
+                continue
+            waiting[index] = logits
+            if len(waiting) == at_once:
+                yield from self._label_all(waiting, taken, wanted)
+                waiting = {}
+        yield from self._label_all(waiting, taken, wanted)
+
+    def _label_all(
+        self, waiting: dict[int, PhotoLogits], taken: dict[int, Source], wanted: Wanted
+    ) -> list[tuple[int, Result | str]]:
         """All of them at once; if that fails, one by one, so that only the photo with the error fails."""
         if not waiting:
             return []
-        work = partial(label_maps, list(waiting.values()), self.multi_scale.sizing, self.wanted, self._workspaces)
-        labelled = attempt(work, images[min(waiting)])
+        first = min(waiting)
+        work = partial(label_maps, list(waiting.values()), self.multi_scale.sizing, wanted, self._workspaces)
+        labelled = attempt(work, source_name(taken[first], first))
         if not isinstance(labelled, str):
-            return list(zip(waiting, labelled, strict=True))
+            both = zip(waiting, labelled, strict=True)
+            return [(index, self._result(taken.pop(index), one)) for index, one in both]
         if len(waiting) == 1:
-            return [(index, labelled) for index in waiting]
-        return [self._label_all({index: logits}, images)[0] for index, logits in waiting.items()]
+            del taken[first]
+            return [(first, labelled)]
+        return [self._label_all({index: logits}, taken, wanted)[0] for index, logits in waiting.items()]
 
-
-def _pixels(photo: object) -> ndarray:
-    """A photo of any kind as an array.
-
-    Raises:
-        TagsegError: another type, or an unreadable photo.
-    """
-    if isinstance(photo, str | os.PathLike):
-        return read_image(Path(photo))
-    if isinstance(photo, Image.Image):
-        try:
-            return np.array(to_rgb(photo, IN_MEMORY)[0])
-        except (OSError, SyntaxError, ValueError) as error:
-            raise TagsegError(f"a Pillow image cannot be read ({error}), expected a photo") from error
-    if not isinstance(photo, ndarray):
-        raise refuse("a photo", photo, "a file, a Pillow image, or an array uint8 (height, width, 3) in RGB order")
-    return photo
+    def _result(self, source: Source, labelled: Labelled) -> Result:
+        path = source if isinstance(source, Path) else None
+        return Result(labelled.labels, self.names, self.colours, path, labelled.scores, labelled.photo, labelled.plain)
 
 
 def open_network(model: str | Path | Network, device: str) -> Network:
@@ -175,3 +248,7 @@ def open_network(model: str | Path | Network, device: str) -> Network:
         check_path("model", model, "a run folder or .safetensors file (str or Path), or a network")
     network = model if isinstance(model, Network) else load_network(model, device=str(place))
     return network.to(place).eval()
+
+
+load = Predictor
+"""``tagseg.load(RUN_OR_FILE, **settings)``: the name under which other libraries open a model."""

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tagseg.data.dataset import IGNORE
 from tagseg.data.palette import colour, label_names
 from tagseg.fsr.partition import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, UNCERTAIN
-from tagseg.inference.export import blend, draw_legend, stack
+from tagseg.inference.export import blend, draw_legend, fitted, shortened, stack
 
 Colour = tuple[int, int, int]
 
@@ -130,17 +130,9 @@ def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 
             if getattr(row, field) is None:
                 draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=_PALE)
                 continue
-            picture = _fit(COLUMNS[field][1](row.image, getattr(row, field)), cell)
+            picture = fitted(Image.fromarray(COLUMNS[field][1](row.image, getattr(row, field))), cell)
             sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
     return stack([sheet, draw_legend(_legend(rows, classes), width, font_size=max(11, cell // 14))])
-
-
-def _fit(pixels: UInt8[ndarray, "H W 3"], cell: int) -> Image.Image:
-    """Resize to a longer side of ``cell``."""
-    picture = Image.fromarray(pixels)
-    scale = cell / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
 
 
 def _write_tags(
@@ -158,9 +150,7 @@ def _write_tags(
         names = [*names[: most - 1], f"and {len(names) - most + 1} more"]
     y = top + (height - line * len(names)) // 2
     for name in names:
-        shown = name
-        while len(shown) > 1 and font.getlength(shown) > width - 2 * size:
-            shown = shown[:-2] + "…"
+        shown = shortened(name, font, width - 2 * size)
         if name in classes:
             fill = colour(classes.index(name) + 1)
             draw.rectangle((left, y, left + size - 1, y + size - 1), fill=fill, outline=(90, 90, 90))
