@@ -43,7 +43,7 @@ class TagNames:
         notes: list[Note] = []
         for tag, places in self._left_out.items():
             if tag not in ("", "background"):
-                notes += Note.of(f"images with the tag {tag!r}, which is read as no tag", places)
+                notes += Note.of(read_as_none(tag), places)
         if self._respelled:
             pairs = list_some(list(self._respelled), 5)
             places = [place for each in self._respelled.values() for place in each]
@@ -58,6 +58,11 @@ class TagNames:
         if folded in self._known:
             return self._known[folded]
         return "" if is_background(tag) or is_nothing(tag) else tag.strip()
+
+
+def read_as_none(tag: str) -> str:
+    """The text of the note on a tag that is left out."""
+    return f"images with the tag {tag!r}, which is read as no tag"
 
 
 class ClassIndex:
