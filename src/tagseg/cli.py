@@ -10,15 +10,18 @@ from importlib import import_module
 
 from tagseg.errors import TagsegError
 
-VERBS = ("train", "predict", "evaluate", "demo")
+VERBS = ("check", "train", "label", "predict", "review", "evaluate", "demo")
 """Each is a file of ``tagseg.verbs`` with a function ``run``, which takes the arguments and returns the exit code."""
 USAGE = """usage: tagseg VERB ...
 
 Pixel masks from image tags: a network that labels every pixel, trained on which classes each photo shows.
 
   tagseg demo                              draw scenes, train on their tags, score, make pictures (minutes, no data)
+  tagseg check PHOTOS                      find what is wrong with photos, tags and masks, before a training
   tagseg train PHOTOS                      train on a tagged photo folder, PASCAL VOC, MS COCO or drawn scenes
+  tagseg label PHOTOS --output OUT         masks of the tagged photos themselves, as a dataset for any trainer
   tagseg predict RUN PHOTOS --output OUT   label every pixel of photos: masks and overlays, no tags needed
+  tagseg review RUN PHOTOS --output OUT    which masks to correct first, and how good they are likely to be
   tagseg evaluate RUN                      score a network on images that have masks: mIoU, per-class IoU, accuracy
 
 tagseg VERB --help lists a verb's settings and their defaults. tagseg --version prints the version.
