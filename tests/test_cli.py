@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tagseg.cli import main
+from tagseg.cli import VERBS, main
 from tagseg.config import Config, replace
 from tagseg.config_file import save_config
 from tagseg.errors import TagsegError
@@ -17,8 +17,6 @@ from tagseg.presets import coco2014, folder, frozen, voc2012
 from tagseg.verbs.train import parse_train
 
 from .conftest import tiny_config, tiny_network
-
-VERBS = ("train", "predict", "evaluate", "demo")
 
 
 def error_of(capsys, *arguments):
@@ -75,9 +73,7 @@ def test_help_of_a_verb_prints_defaults(capsys, verb):
 
 
 def test_unknown_verb(capsys):
-    assert "'trian' is no verb, expected one of: train, predict, evaluate, demo, did you mean train?" in error_of(
-        capsys, "trian"
-    )
+    assert f"'trian' is no verb, expected one of: {', '.join(VERBS)}, did you mean train?" in error_of(capsys, "trian")
 
 
 WRONG = {

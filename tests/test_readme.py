@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -34,26 +35,31 @@ def test_linked_files_exist() -> None:
 
 
 def test_the_commands_run_on_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs train, resume, predict and evaluate as written, on a folder of drawn scenes and with a tiny network."""
+    """Runs every verb as written, on a folder of drawn scenes and with a tiny network."""
     from tagseg.cli import main
     from tagseg.data.scenes.source import draw_folder
 
     monkeypatch.chdir(tmp_path)
     draw_folder(tmp_path / "photos", "train", 12)
-    tiny = (
-        "--network.encoder vit_tiny_patch16_224 --network.weights none --features.size 64 --run.batch 2 --run.steps 4 "
-        "--run.workers 0 --network.decoder_width 16 --network.projector_width 16 --network.prototypes 8 "
-        "--network.projector_bottleneck 8 --run.accelerator cpu --network.encoder_options "
+    copytree(tmp_path / "photos" / "images", tmp_path / "new_photos")
+    encoder = ["--network.encoder", "vit_tiny_patch16_224", "--network.weights", "none", "--features.size", "64"]
+    encoder += ["--network.encoder_options", '{"img_size": 64, "embed_dim": 48, "depth": 4, "num_heads": 3}']
+    decoder = (
+        "--run.batch 2 --run.steps 4 --run.workers 0 --network.decoder_width 16 --network.projector_width 16 "
+        "--network.prototypes 8 --network.projector_bottleneck 8 --run.accelerator cpu"
     )
-    options = '{"img_size": 64, "embed_dim": 48, "depth": 4, "num_heads": 3}'
+    options = {"label": encoder, "train": [*encoder, *decoder.split()]}
     lines = [line for line in commands() if line.startswith("tagseg ")]
-    assert [line.split()[1] for line in lines] == ["train", "train", "predict", "evaluate"]
+    assert [line.split()[1] for line in lines] == ["check", "label", "train", "train", "predict", "review", "evaluate"]
     for line in lines:
         arguments = shlex.split(line)[1:]
-        if arguments[0] == "train" and "--resume" not in arguments:
-            arguments += [*tiny.split(), options]
+        if "--resume" not in arguments:
+            arguments += options.get(arguments[0], [])
         assert main(arguments) == 0, line
     assert len(list((tmp_path / "masks" / "masks").iterdir())) == 12
+    assert (tmp_path / "masks" / "coco.json").exists()
+    assert (tmp_path / "dataset" / "data.yaml").exists()
+    assert (tmp_path / "review" / "review.csv").exists()
 
 
 def test_the_python_names_exist() -> None:
