@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 OLDEST ?= .venv-oldest
+FORMATS ?= .venv-formats
 BIN    := $(VENV)/bin
 
-.PHONY: help demo check test test-fast test-oldest lint clean
+.PHONY: help demo check test test-fast test-oldest test-formats lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +14,7 @@ help:
 	@echo "make test         run the tests, all of them"
 	@echo "make test-fast    run the tests that are not marked slow"
 	@echo "make test-oldest  run the tests with the oldest allowed dependencies (Python 3.10 to 3.12)"
+	@echo "make test-formats read what predict --format writes back with the tools that it is for"
 	@echo "make lint         style, types and import order"
 	@echo "make clean        remove the environments (runs/ is kept)"
 	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder."
@@ -31,6 +33,13 @@ $(OLDEST)/ready: pyproject.toml
 	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[dev]"
 	@touch $@
 
+# The tools that formats are for. Some pin older versions of what the package uses, so they have an environment of their own.
+$(FORMATS)/ready: pyproject.toml
+	$(PYTHON) -m venv $(FORMATS)
+	$(FORMATS)/bin/python -m pip install --quiet uv
+	$(FORMATS)/bin/uv pip install --quiet --python $(FORMATS)/bin/python --editable ".[dev,formats]"
+	@touch $@
+
 demo: $(VENV)/ready
 	$(BIN)/tagseg demo
 
@@ -45,6 +54,9 @@ test-fast: $(VENV)/ready
 test-oldest: $(OLDEST)/ready
 	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal
 
+test-formats: $(FORMATS)/ready
+	$(FORMATS)/bin/python -m pytest -n auto --dist worksteal tests/formats tests/inference/test_result.py tests/labelling/test_hand_off.py
+
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/ruff format --check src tests benchmarks tools
@@ -52,4 +64,4 @@ lint: $(VENV)/ready
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) $(OLDEST)
+	rm -rf $(VENV) $(OLDEST) $(FORMATS)
