@@ -5,7 +5,7 @@
 
 All are scored on ``val`` at native size, one scale, mirrored. CAMs and labels are told the tags, networks are not.
 ``--tuning``: also train each network as a whole for so many steps from there (docs/fine_tuning.md). ``--crf``: also
-after the dense CRF, seed 0. ``--runs`` keeps the trainings; finished ones are not repeated. Development data needed.
+after the dense CRF. ``--runs`` keeps the trainings; finished ones are not repeated. Development data needed.
 ``--quick``: 60 photos at 160 px, 30 steps, one seed, 20 photos of ``val``. Prints a table and, last, one line of JSON:
 mIoU in % by row and seed.
 """
@@ -123,10 +123,10 @@ def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> R
     options: dict[str, Any] = {"scales": (1.0,), "limit": arguments.limit, "quiet": True}
     cam = evaluate(frozen["+ tag prior, tags", 0], config.data, what="cam", **options)
     rows["CAM, told the tags"] = [100 * cam.result.mean_iou]
-    for kind in ("tags", "masks") if arguments.crf else ():
-        after = evaluate(frozen[f"+ tag prior, {kind}", 0], config.data, crf=True, **options).crf_result
+    for kind, seed in [(kind, seed) for kind in ("tags", "masks") for seed in range(arguments.seeds * arguments.crf)]:
+        after = evaluate(frozen[f"+ tag prior, {kind}", seed], config.data, crf=True, **options).crf_result
         assert after is not None  # asked for
-        rows[f"+ tag prior and CRF, {kind}"] = [100 * after.mean_iou]
+        rows.setdefault(f"+ tag prior and CRF, {kind}", []).append(100 * after.mean_iou)
     return rows
 
 

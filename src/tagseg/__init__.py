@@ -13,6 +13,8 @@ method outwards; docs/architecture.md shows what may import what::
     metrics     scores of label maps and tags
     training    Lightning around a method
     inference   multi-scale prediction, evaluation, files
+    labelling   masks of tagged photos from their tags, as a dataset
+    reviewing   which masks to correct first, and how good they are likely to be
     report      pictures of each step
     app         the demo
 
@@ -29,28 +31,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tagseg.app.demo import demo
     from tagseg.config import Config, replace
+    from tagseg.data.given_photos import data_of
     from tagseg.errors import TagsegError
     from tagseg.fast.dense_crf import dense_crf
     from tagseg.inference.evaluate import evaluate
     from tagseg.inference.predict import predict
-    from tagseg.inference.predictor import Predictor
+    from tagseg.inference.predictor import Predictor, load
+    from tagseg.inference.result import Result
+    from tagseg.labelling.label import label
     from tagseg.model.checkpoint import load_network
     from tagseg.model.published import load_published
     from tagseg.presets import PRESETS
+    from tagseg.reviewing.review import review
     from tagseg.training.train import train
 
 _PLACES = {
     "PRESETS": "tagseg.presets",
     "Config": "tagseg.config",
     "Predictor": "tagseg.inference.predictor",
+    "Result": "tagseg.inference.result",
     "TagsegError": "tagseg.errors",
+    "data_of": "tagseg.data.given_photos",
     "demo": "tagseg.app.demo",
     "dense_crf": "tagseg.fast.dense_crf",
     "evaluate": "tagseg.inference.evaluate",
+    "label": "tagseg.labelling.label",
+    "load": "tagseg.inference.predictor",
     "load_network": "tagseg.model.checkpoint",
     "load_published": "tagseg.model.published",
     "predict": "tagseg.inference.predict",
     "replace": "tagseg.config",
+    "review": "tagseg.reviewing.review",
     "train": "tagseg.training.train",
 }
 
@@ -58,14 +69,19 @@ __all__ = [
     "PRESETS",
     "Config",
     "Predictor",
+    "Result",
     "TagsegError",
+    "data_of",
     "demo",
     "dense_crf",
     "evaluate",
+    "label",
+    "load",
     "load_network",
     "load_published",
     "predict",
     "replace",
+    "review",
     "train",
 ]
 

@@ -1,0 +1,1 @@
+"""Masks of tagged photos from their tags, as a dataset for any trainer that wants masks."""
