@@ -198,7 +198,7 @@ def test_what_was_read_is_shown_first_and_saved(network, data, tmp_path, caplog)
     with caplog.at_level(logging.INFO, "tagseg"):
         evaluate(network, data, output=tmp_path)
     lines = [record.message for record in caplog.records]
-    assert lines[0].startswith("data     folder")
+    assert lines[0] == f"data     {data.root}: photos with a tag file (labels.csv)"
     assert lines[1] == "val      4 images in images/; tags from labels.csv, 1 without tags; 3 masks from masks/"
     assert lines[2] == "classes  3: circle 2, square 1, triangle 1 (images)"
     saved = json.loads((tmp_path / "data.json").read_text())
