@@ -6,11 +6,14 @@ method outwards; docs/architecture.md shows what may import what::
     fsr         the method as published, plain and whole, a file for each step; docs/method.md is its page
     fast        the same functions, faster
     beyond      what is not in the paper: boundary prior, offline labels, linear probe
+    frozen      a decoder on features that are computed once
     methods     what can be trained: FSR, a plain classifier
     data        images and image-level labels → two random views
     model       encoder (timm ViT), heads, student and teacher
     pairwise    Gaussian filter over position and colour, dense CRF
+    formats     label maps for other tools
     metrics     scores of label maps and tags
+    check       what is wrong with photos, tags and masks before a training
     training    Lightning around a method
     inference   multi-scale prediction, evaluation, files
     labelling   masks of tagged photos from their tags, as a dataset
