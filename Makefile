@@ -14,7 +14,7 @@ help:
 	@echo "make test         run the tests, all of them"
 	@echo "make test-fast    run the tests that are not marked slow"
 	@echo "make test-oldest  run the tests with the oldest allowed dependencies (Python 3.10 to 3.12)"
-	@echo "make test-formats read what predict --format writes back with the tools that it is for"
+	@echo "make test-formats read formats back with the tools they are for, and tables of other libraries"
 	@echo "make lint         style, types and import order"
 	@echo "make clean        remove the environments (runs/ is kept)"
 	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder."
@@ -55,7 +55,8 @@ test-oldest: $(OLDEST)/ready
 	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal
 
 test-formats: $(FORMATS)/ready
-	$(FORMATS)/bin/python -m pytest -n auto --dist worksteal tests/formats tests/inference/test_result.py tests/labelling/test_hand_off.py
+	$(FORMATS)/bin/python -m pytest -n auto --dist worksteal tests/formats tests/inference/test_result.py tests/labelling/test_hand_off.py \
+		tests/data/test_given_photos.py tests/data/tools/test_hugging_face.py tests/data/tools/test_hugging_face_folder.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests benchmarks tools
