@@ -72,7 +72,7 @@ def to_rgb(image: Image.Image, stored: Stored) -> tuple[Image.Image, tuple[str, 
         grey, bits = _to_8_bits(np.asarray(image), full_range=stored.codec == "ppm")
         fewer = (FEWER_BITS.format(bits),) if bits else ()
         return Image.fromarray(grey).convert("RGB"), (*remarks, *fewer)
-    if image.format == "TIFF" and image.mode in ("RGB", "RGBA") and any("X" in mode for mode in stored.modes):
+    if image.format == "TIFF" and image.mode in ("RGB", "RGBA", "RGBX") and any("X" in mode for mode in stored.modes):
         remarks = (*remarks, MORE_BANDS)
     if not image.has_transparency_data:
         return image.convert("RGB"), remarks
