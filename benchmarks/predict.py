@@ -29,6 +29,7 @@ from PIL import Image
 from shared import PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table, timed
 from tagseg.data.images import read_image
 from tagseg.data.listing import list_photos, photo_paths
+from tagseg.data.voc import CLASSES
 from tagseg.inference.predict import predict
 from tagseg.inference.predictor import open_network
 from tagseg.model.config import NetworkConfig
@@ -54,9 +55,8 @@ def network_of(model: str | None) -> Network:
     """A trained network, or DeiT-Ti with ImageNet weights and random heads."""
     if model:
         return open_network(model, "auto")
-    classes = tuple((PHOTOS / "classes.txt").read_text(encoding="utf-8").split())
     torch.manual_seed(0)
-    return Network(NetworkConfig(encoder="deit_tiny_patch16_224", weights=str(WEIGHTS)), classes)
+    return Network(NetworkConfig(encoder="deit_tiny_patch16_224", weights=str(WEIGHTS)), CLASSES)
 
 
 def photos(count: int, folder: Path, size: tuple[int, int] | None = None) -> list[Path]:
