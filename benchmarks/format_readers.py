@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``tests``
+
 from tests.formats.conftest import Photo, expected, voc20mix
 from tests.formats.readers import READERS, Reader
 from tests.formats.test_round_trips import equal_shares
