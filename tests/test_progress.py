@@ -2,10 +2,13 @@
 
 import io
 import sys
+import threading
+import time
+from collections.abc import Generator
 
 import pytest
 
-from tagseg.progress import duration, progress, with_progress
+from tagseg.progress import duration, in_threads, progress, with_progress
 
 
 class Terminal(io.StringIO):
@@ -51,3 +54,22 @@ def test_items_pass_through_in_order():
 )  # fmt: skip
 def test_a_time_in_words(seconds, words):
     assert duration(seconds) == words
+
+
+def test_after_an_interruption_nothing_that_waits_is_begun():
+    begun: list[int] = []
+    release = threading.Event()
+
+    def look(number):
+        begun.append(number)
+        if number:
+            release.wait(5)
+        return number
+
+    results = in_threads(range(1000), look, "", quiet=True)
+    assert next(results) == 0
+    assert isinstance(results, Generator)
+    results.close()  # as an exception in the loop does
+    release.set()
+    time.sleep(0.05)
+    assert len(begun) < 50

@@ -1,5 +1,9 @@
 """The error that a user can cause: one line with what is wrong, where, what was expected and the way out."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class TagsegError(ValueError):
     """Bad input. Its message is one line; the command line prints it without a traceback and exits with 2."""
@@ -40,3 +44,19 @@ def list_some(names: list[str], most: int = 3) -> str:
     """``a, b, c and 7 more``: enough names to find the trouble, few enough to read."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def some_failed(failed: Mapping[str, str], total: int, what: str) -> TagsegError:
+    """The error of a job that went on after some of its parts failed.
+
+    Args:
+        failed: name → error message, one at least.
+        total: number of all parts.
+        what: they are, e.g. ``photos``.
+    """
+    (_, message), *others = failed.items()
+    if total == 1:
+        return TagsegError(message)
+    done = ", the others are done" if len(failed) < total else ""
+    names = f"; also {list_some([name for name, _ in others])}" if others else ""
+    return TagsegError(f"{len(failed)} of {total} {what} failed{done}: {message}{names}")

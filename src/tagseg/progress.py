@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 def progress(total: int, what: str, unit: str = "photo", quiet: bool = False) -> tqdm[None]:
@@ -31,6 +36,30 @@ def with_progress(items: Any, what: str, unit: str) -> Iterator[Any]:
         for item in items:
             yield item
             bar.update()
+
+
+def in_threads(
+    items: Sequence[Item], work: Callable[[Item], Value], what: str, threads: int = 0, quiet: bool = False
+) -> Iterator[Value]:
+    """What a function gives for each item, in order, with a progress bar; after Ctrl-C none is begun.
+
+    For work that leaves other threads their turn, as decoding photos does.
+
+    Args:
+        items: what is worked on.
+        work: called from several threads at a time.
+        what: is done, for the bar.
+        threads: how many; 0: as many as there are cores, at most 16.
+        quiet: no bar.
+    """
+    pool = ThreadPoolExecutor(threads or min(16, os.cpu_count() or 1), "tagseg-work")
+    try:
+        with progress(len(items), what, quiet=quiet) as bar:
+            for value in pool.map(work, items):
+                yield value
+                bar.update()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def duration(seconds: float) -> str:

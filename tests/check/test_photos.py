@@ -1,14 +1,10 @@
 """What is seen of each photo: that a file is read to its end, and what is the same in two."""
 
-import threading
-import time
-from collections.abc import Generator
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from tagseg.check.photos import each, read_photos
+from tagseg.check.photos import read_photos
 from tagseg.data.dataset import Sample, TaggedImages
 
 from .conftest import photo
@@ -72,22 +68,3 @@ def test_a_file_of_two_splits_is_read_once(tmp_path):
     first, second = read_photos({"train": images, "val": images}, quiet=True)
     assert (first.split, second.split) == ("train", "val")
     assert first.content == second.content
-
-
-def test_after_an_interruption_nothing_that_waits_is_begun():
-    begun: list[int] = []
-    release = threading.Event()
-
-    def look(number):
-        begun.append(number)
-        if number:
-            release.wait(5)
-        return number
-
-    results = each(range(1000), look, "", quiet=True)
-    assert next(results) == 0
-    assert isinstance(results, Generator)
-    results.close()  # as an exception in the loop does
-    release.set()
-    time.sleep(0.05)
-    assert len(begun) < 50

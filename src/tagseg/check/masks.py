@@ -6,12 +6,12 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from tagseg.check.finding import KEPT, Finding, found
-from tagseg.check.photos import each
 from tagseg.data.comparison import Comparison
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.mask_causes import likely_cause
 from tagseg.data.tags_and_masks import SAMPLE, TagsAgainstMasks
 from tagseg.errors import TagsegError
+from tagseg.progress import in_threads
 
 SOME = 0.1
 """Where one cause explains most contradictions, and more than this share of the photos has one, it is no accident."""
@@ -31,7 +31,9 @@ def mask_findings(images: TaggedImages, split: str, quiet: bool = False) -> tupl
     some = masked.every(-(-len(masked) // SAMPLE)) if len(masked) else masked
     collected = TagsAgainstMasks(some, of=len(masked))
     refused: list[str] = []
-    for sample, (mask, error) in zip(some.samples, each(some.samples, _read, "looking at masks", quiet), strict=True):
+    for sample, (mask, error) in zip(
+        some.samples, in_threads(some.samples, _read, "looking at masks", quiet=quiet), strict=True
+    ):
         if mask is None:
             refused.append(f"{sample.name}: {error}")
         else:

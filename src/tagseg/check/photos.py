@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,15 +13,12 @@ from tagseg.data.file_kinds import JPEG
 from tagseg.data.images import image_size, read_image
 from tagseg.data.near_duplicates import image_hash
 from tagseg.errors import TagsegError
-from tagseg.progress import progress
+from tagseg.progress import in_threads
 
 FLAT = 2.0
 """Standard deviation in grey levels below which a photo shows nothing."""
 SIDE = 64
 """A JPEG is decoded at up to 1/8 of its size, but no smaller than this: the whole file is read all the same."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -55,23 +48,8 @@ def read_photos(splits: dict[str, TaggedImages], quiet: bool = False) -> list[Ph
     """Decode each photo of the splits, with a progress bar. A file that several samples name is decoded once."""
     samples = [(split, sample) for split, images in splits.items() for sample in images.samples]
     files = list(dict.fromkeys(sample.image for _, sample in samples))
-    seen = dict(zip(files, each(files, _look, "looking at photos", quiet), strict=True))
+    seen = dict(zip(files, in_threads(files, _look, "looking at photos", quiet=quiet), strict=True))
     return [Photo(split, sample, *seen[sample.image]) for split, sample in samples]
-
-
-def each(items: Sequence[Item], look: Callable[[Item], Result], what: str, quiet: bool = False) -> Iterator[Result]:
-    """What a function says of each item, in order, by as many threads as there are cores; after Ctrl-C none is begun.
-
-    Decoders leave other threads their turn, so processes, which take seconds to start, gain nothing.
-    """
-    pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1), "tagseg-check")
-    try:
-        with progress(len(items), what, quiet=quiet) as bar:
-            for result in pool.map(look, items):
-                yield result
-                bar.update()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _look(path: Path) -> tuple[str, bytes, tuple[int, int], int, bool]:

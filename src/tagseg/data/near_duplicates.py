@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from PIL import Image
 
 from tagseg.data.images import image_size, read_image
 from tagseg.errors import TagsegError
-from tagseg.progress import progress
+from tagseg.progress import in_threads
 
 DISTANCE = 6
 """Hashes of copies differ in at most so many of 64 bits.
@@ -67,15 +65,9 @@ def image_hashes(
         quiet: no progress bar.
     """
     hashes, readable = np.zeros(len(files), np.uint64), np.zeros(len(files), bool)
-    pool = ThreadPoolExecutor(threads or min(16, os.cpu_count() or 1), "tagseg-hash")
-    try:
-        with progress(len(files), "comparing photos", quiet=quiet) as bar:
-            for place, value in enumerate(pool.map(_hash_or_none, files)):
-                if value is not None:
-                    hashes[place], readable[place] = value, True
-                bar.update()
-    finally:  # also after Ctrl-C: nothing that waits is begun
-        pool.shutdown(wait=False, cancel_futures=True)
+    for place, value in enumerate(in_threads(files, _hash_or_none, "comparing photos", threads, quiet)):
+        if value is not None:
+            hashes[place], readable[place] = value, True
     return hashes, readable
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from numpy import ndarray
 
 
@@ -23,13 +23,6 @@ def encode_runs(
     if len(starts) and stops[-1] == total:  # pycocotools writes no empty run at the end
         counts = counts[:-1]
     return {"size": list(size), "counts": encode_counts(counts)}
-
-
-def encode_mask(mask: Bool[ndarray, "H W"]) -> dict[str, object]:
-    """``size`` (H, W) and ``counts`` of a mask."""
-    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    return encode_runs(edges[0::2], edges[1::2], (mask.shape[0], mask.shape[1]))
 
 
 def encode_counts(counts: Int[ndarray, " n"]) -> str:

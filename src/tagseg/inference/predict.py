@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tagseg.arguments import check_kinds, check_path
 from tagseg.data.reading import reading_of_photos
-from tagseg.errors import TagsegError, list_some
+from tagseg.errors import list_some, some_failed
 from tagseg.formats.settings import DEFAULT_SETTINGS, FormatSettings
 from tagseg.inference.background import Background
 from tagseg.inference.jobs import Jobs, jobs_of
@@ -136,13 +136,5 @@ def _predict_all(
         done = [prediction for _, prediction in sorted(writing.done(), key=itemgetter(0))]
         outputs.close(done)
     if failed:
-        raise TagsegError(_failure({jobs[index][0]: failed[index] for index in sorted(failed)}, len(jobs)))
+        raise some_failed({str(jobs[index][0]): failed[index] for index in sorted(failed)}, len(jobs), "images")
     return done
-
-
-def _failure(failed: dict[Path, str], total: int) -> str:
-    first, *others = failed
-    if total == 1:
-        return failed[first]
-    names = f"; also {list_some([str(image) for image in others])}" if others else ""
-    return f"{len(failed)} of {total} images failed, the others are done: {failed[first]}{names}"

@@ -12,7 +12,7 @@ from tagseg.config import Config
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.reading import reading_of
-from tagseg.errors import TagsegError, list_some
+from tagseg.errors import some_failed
 from tagseg.formats.settings import DEFAULT_SETTINGS, FormatSettings
 from tagseg.inference.multi_scale import MultiScale
 from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing
@@ -139,9 +139,8 @@ def _labelled(
         names += write_formats(formats, folder, done, images.classes, colours, format_settings)
         dataset.finish([*names, *(name for job in every if job.mask not in failed for name in (job.image, job.mask))])
     if failed:
-        first, *others = failed.values()
-        more = f"; also {list_some(others)}" if others else ""
-        raise TagsegError(f"{len(failed)} of {len(every)} photos failed, the others are done: {first}{more}")
+        images_of = {job.mask: str(job.sample.image) for job in every}
+        raise some_failed({images_of[mask]: message for mask, message in failed.items()}, len(every), "photos")
     return LabelledPhotos(
         folder,
         {split: [folder / job.image for job in several] for split, several in done.items()},

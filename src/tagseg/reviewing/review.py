@@ -12,7 +12,7 @@ from pathlib import Path
 from tagseg.arguments import check_kinds, check_path, refuse
 from tagseg.data.config import DataConfig
 from tagseg.data.notes import Note
-from tagseg.errors import TagsegError, list_some
+from tagseg.errors import TagsegError, some_failed
 from tagseg.inference.batches import Batches
 from tagseg.inference.contact_sheet import MOST
 from tagseg.inference.multi_scale import MultiScale
@@ -113,7 +113,7 @@ def _reviewed(work: _Work, output: Path, sheet: int, features: Path | None) -> R
     result = _finish(work, output, sheet)
     if work.failed:
         logger.info("%s", result.summary())  # it would be lost with the result
-        raise TagsegError(_failure(list(work.failed.values()), total))
+        raise work.failure()
     return result
 
 
@@ -147,7 +147,13 @@ class _Work:
                     self.measured[index] = measure(views, self.found.tags(index, len(self.network.classes)))
                 bar.update()
         if not self.measured:
-            raise TagsegError(_failure(list(self.failed.values()), len(images)))
+            raise self.failure()
+
+    def failure(self) -> TagsegError:
+        """The error that names the photos that could not be read."""
+        samples = self.found.samples
+        names = {str(samples[index].image): message for index, message in self.failed.items()}
+        return some_failed(names, len(samples), "photos")
 
     def tell_tags(self, folder: Path) -> None:
         """Hold each prediction of a tagged photo against the labels that are told its tags."""
@@ -176,14 +182,6 @@ def _finish(work: _Work, output: Path, sheet: int) -> Review:
         return result
     path = save_sheet(output / SHEET, result.photos[:sheet], order[:sheet], work.measured, work.network)
     return dataclasses.replace(result, sheet=path)
-
-
-def _failure(messages: list[str], total: int) -> str:
-    if total == 1:
-        return messages[0]
-    more = f"; also {list_some(messages[1:])}" if len(messages) > 1 else ""
-    done = ", the others are done" if len(messages) < total else ""
-    return f"{len(messages)} of {total} photos failed{done}: {messages[0]}{more}"
 
 
 def _check(
