@@ -33,7 +33,7 @@ from shared import PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, 
 from tagseg import presets
 from tagseg.config import Config, replace
 from tagseg.config_file import read_config, save_config
-from tagseg.report.logs import read_logs
+from tagseg.reporting.logs import read_logs
 from tagseg.training.train import train
 
 UNTIMED = 2

@@ -35,7 +35,7 @@ from shared import arguments_of, print_json
 from tagseg.config import Config, replace
 from tagseg.errors import TagsegError
 from tagseg.model.checkpoint import load_network
-from tagseg.report.logs import read_logs
+from tagseg.reporting.logs import read_logs
 from tagseg.training.train import train
 
 RESULTS = Path(__file__).parent / "results"

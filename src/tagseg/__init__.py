@@ -18,7 +18,9 @@ method outwards; docs/architecture.md shows what may import what::
     inference   multi-scale prediction, evaluation, files
     labelling   masks of tagged photos from their tags, as a dataset
     reviewing   which masks to correct first, and how good they are likely to be
-    report      pictures of each step
+    reporting   pictures of each step, curves, reports
+    exporting   networks for other runtimes
+    serving     a local page
     app         the demo
 
 Axes: ``B`` batch, ``K`` foreground classes, ``C = K + 1``, ``H W`` pixels, ``h w`` patches, ``N = h·w``, ``D`` width,

@@ -123,10 +123,10 @@ def _draw(
     from tagseg.inference.export import save_picture
     from tagseg.inference.predict import predict
     from tagseg.model.checkpoint import load_network
-    from tagseg.report.curves import PANELS, training_curves
-    from tagseg.report.explain import explain
-    from tagseg.report.logs import read_logs
-    from tagseg.report.pictures import grid_picture
+    from tagseg.reporting.curves import PANELS, training_curves
+    from tagseg.reporting.explain import explain
+    from tagseg.reporting.logs import read_logs
+    from tagseg.reporting.pictures import grid_picture
 
     network, plain = load_network(run), load_network(plain_run)
     rows = []

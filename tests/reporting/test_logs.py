@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagseg.errors import TagsegError
-from tagseg.report.logs import read_logs
+from tagseg.reporting.logs import read_logs
 
 
 def write(run: Path, part: int, text: str) -> None:

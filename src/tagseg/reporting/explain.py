@@ -16,7 +16,7 @@ from tagseg.fsr.masking import block_mask, block_noise
 from tagseg.fsr.partition import UNCERTAIN, partition, present_activation
 from tagseg.inference.segment import label_map, scale_logits, to_input
 from tagseg.model.network import Network
-from tagseg.report.pictures import GridRow
+from tagseg.reporting.pictures import GridRow
 
 
 @torch.no_grad()

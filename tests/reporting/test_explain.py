@@ -13,7 +13,7 @@ from tagseg.data.dataset import Sample
 from tagseg.fsr.partition import CERTAIN_FOREGROUND, UNCERTAIN
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
-from tagseg.report.explain import explain
+from tagseg.reporting.explain import explain
 
 OPTIONS = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3}
 TINY = NetworkConfig(

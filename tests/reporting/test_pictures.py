@@ -4,9 +4,9 @@ from PIL import Image
 
 from tagseg.data.palette import colour
 from tagseg.errors import TagsegError
-from tagseg.report import pictures
-from tagseg.report.curves import series_of, training_curves
-from tagseg.report.pictures import GridRow, grid_picture
+from tagseg.reporting import pictures
+from tagseg.reporting.curves import series_of, training_curves
+from tagseg.reporting.pictures import GridRow, grid_picture
 
 CLASSES = ("circle", "square")
 

@@ -1,0 +1,1 @@
+"""Networks for other runtimes, with a parity check and a model card."""

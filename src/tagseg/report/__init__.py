@@ -1,1 +1,0 @@
-"""Pictures of the steps of the method, and training curves."""

@@ -1,0 +1,1 @@
+"""Pictures of each step, curves, and the report of a run."""

@@ -1,0 +1,1 @@
+"""A local page: try a network, correct tags and masks, train again."""
