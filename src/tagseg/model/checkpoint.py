@@ -16,6 +16,7 @@ from tagseg.arguments import check_path
 from tagseg.data.palette import Colour
 from tagseg.errors import TagsegError, list_some
 from tagseg.model.config import NetworkConfig
+from tagseg.model.hub import PUBLISHED, fetched, is_hub_address
 from tagseg.model.network import Network
 from tagseg.model.network_file import readable
 
@@ -58,16 +59,18 @@ def save_network(network: Network, path: Path | str, about: dict[str, object] | 
 
 
 def find_network(path: Path | str) -> Path:
-    """The network file that a path means: itself, or a run folder's best or last.
+    """The network file that a path means: itself, a run folder's best or last, an exported one, or one on a hub.
 
     Raises:
-        TagsegError: nothing there, or no network yet.
+        TagsegError: nothing there, no network yet, or a hub that does not have or give it.
     """
     check_path("the network", path, "a run folder or a .safetensors file (str or Path)")
+    if is_hub_address(path):
+        return fetched(path)
     path = Path(path).expanduser()
     if path.is_file():
         return path
-    for name in NAMES:
+    for name in (*NAMES, PUBLISHED):
         if (path / name).is_file():
             return path / name
     if (path / "last.ckpt").is_file():
@@ -76,7 +79,10 @@ def find_network(path: Path | str) -> Path:
             f"tagseg train --resume {path}, which writes {NAMES[1]}"
         )
     what = "no network in this folder" if path.is_dir() else "no such file or folder"
-    raise TagsegError(f"{path}: {what}, expected a run folder with {' or '.join(NAMES)}, or a .safetensors file")
+    raise TagsegError(
+        f"{path}: {what}, expected a run folder with {' or '.join(NAMES)}, an exported folder with "
+        f"{PUBLISHED}, a .safetensors file, or hf://OWNER/NAME"
+    )
 
 
 def read_about(path: Path | str) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> Networ
     """Load a network for prediction.
 
     Args:
-        path: a run folder or a ``.safetensors`` file of ours.
+        path: a run folder, an exported folder, a ``.safetensors`` file of ours, or ``hf://OWNER/NAME`` on a hub.
         device: where to put it.
 
     Returns:
@@ -140,6 +146,7 @@ def _described(path: Path, metadata: dict[str, str]) -> Network:
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     values.pop("decoder_start", None)  # 0.1.0 kept how the decoder began
     pool = values.pop("pool", 0.0)
+    _keep_to_itself(values)
     unknown = sorted(set(values) - {field.name for field in dataclasses.fields(NetworkConfig)})
     if unknown:
         raise TagsegError(
@@ -147,6 +154,13 @@ def _described(path: Path, metadata: dict[str, str]) -> Network:
             "the version that saved it"
         )
     return Network(NetworkConfig(**values), tuple(classes), pool, _colours(path, metadata, len(classes) + 1))
+
+
+def _keep_to_itself(values: dict[str, Any]) -> None:
+    """Let the network of a file, which may be anyone's, read no other file: it has all weights itself."""
+    values.update(weights="none", start="")
+    if isinstance(values.get("encoder_options"), dict):
+        values["encoder_options"].pop("checkpoint_path", None)
 
 
 def _colours(path: Path, metadata: dict[str, str], count: int) -> tuple[Colour, ...]:
