@@ -27,6 +27,7 @@ from tagseg.inference.batches import Photo, Sizes
 from tagseg.inference.evaluation_result import Evaluation
 from tagseg.inference.precision import Precision, computing
 from tagseg.inference.predictor import Predictor
+from tagseg.inference.scored import Scored, See
 from tagseg.inference.segment import (
     MAX_SIDE,
     SCALES,
@@ -98,18 +99,18 @@ def evaluate(
         crf=crf, crf_settings=crf_settings, precision=precision, batch=batch, read_ahead=read_ahead, device=device,
     )  # fmt: skip
     name = str(model) if isinstance(model, str | Path) else "network in memory"
-    labeller = _Labeller(what, predictor, background_threshold)
+    labeller = Labeller(what, predictor, background_threshold)
     return _scored(labeller, data, data.val_split if split is None else split, limit, name, output, quiet)
 
 
 def _scored(
-    labeller: _Labeller, data: DataConfig, split: str, limit: int, name: str, output: str | Path | None, quiet: bool
+    labeller: Labeller, data: DataConfig, split: str, limit: int, name: str, output: str | Path | None, quiet: bool
 ) -> Evaluation:
     """Load the split, show what was read, score, save and print."""
     every = load_for_network(data, split, labeller.predictor.classes, tags=labeller.what != "segmentation")
     reading = reading_of(data, {split: every})
     reading.show(quiet)
-    evaluation = _evaluation(labeller, every, limit, {"model": name}, data.contradictions, quiet)
+    evaluation = scored_images(labeller, every, limit, {"model": name}, data.contradictions, quiet)
     if output is not None:
         evaluation.save(Path(output))
         reading.noting(evaluation.notes).save(Path(output))
@@ -118,16 +119,17 @@ def _scored(
     return evaluation
 
 
-def _evaluation(
-    labeller: _Labeller, every: TaggedImages, limit: int, protocol: dict[str, object], contradictions: str, quiet: bool
-) -> Evaluation:
-    """The scores of the images that have masks, with the protocol beside them.
+def scored_images(
+    labeller: Labeller, every: TaggedImages, limit: int, protocol: dict[str, object], contradictions: str, quiet: bool,
+    see: See | None = None,
+) -> Evaluation:  # fmt: skip
+    """The scores of the images that have masks, with the protocol beside them; ``see`` is shown each image.
 
     Raises:
         TagsegError: tags and masks contradict each other, so that the scores would be wrong.
     """
     images = _with_masks(every, limit)
-    (score, crf_score), compared = _scores(labeller, images, quiet)
+    (score, crf_score), compared = _scores(labeller, images, quiet, see)
     notes = judge(compared, contradictions)
     show_warnings(notes)
     if not score.matrix.any():
@@ -153,8 +155,8 @@ def _evaluation(
 
 
 @dataclass(frozen=True)
-class _Labeller:
-    """Label maps of images: of the segmentation or of a CAM."""
+class Labeller:
+    """Label maps of images: of the segmentation (by a predictor with ``plain``) or of a CAM."""
 
     what: What
     predictor: Predictor
@@ -162,22 +164,23 @@ class _Labeller:
 
     def label(
         self, samples: Sequence[Sample]
-    ) -> Iterator[tuple[Sample, UInt8[ndarray, "_H _W"], UInt8[ndarray, "_H _W"] | None]]:
-        """Each sample, its label map, and its label map after the CRF if there is one; not in order."""
+    ) -> Iterator[tuple[Sample, UInt8[ndarray, "_H _W"], UInt8[ndarray, "_H _W"] | None, ndarray | None]]:
+        """Each sample, its label map, that after the CRF and probabilities if there are any; not in order."""
         images = [sample.image for sample in samples]
         if self.what == "segmentation":
             for index, labelled in self.predictor.label_files(images):
                 if isinstance(labelled, str):
                     raise TagsegError(labelled)
                 assert labelled.plain is not None  # the predictor was made with ``plain``
-                yield samples[index], labelled.plain, labelled.refined
+                yield samples[index], labelled.plain, labelled.refined, labelled.probs
             return
         device = next(self.predictor.network.parameters()).device
         for index, result in self.predictor.batches.each(images, self._cam_sizes, self._cams, device):
             if isinstance(result, str):
                 raise TagsegError(result)
             cam, size = result
-            yield samples[index], cam_label_map(cam, samples[index].tags, size, self.background_threshold), None
+            labels = cam_label_map(cam, samples[index].tags, size, self.background_threshold)
+            yield samples[index], labels, None, None
 
     def _cam_sizes(self, height: int, width: int) -> Sizes:
         """Input sizes of a photo: at scale 1, which CAMs are computed at, and at each scale."""
@@ -233,18 +236,20 @@ def _check(what: str, limit: int, crf: bool) -> None:
 
 
 def _scores(
-    labeller: _Labeller, images: TaggedImages, quiet: bool
+    labeller: Labeller, images: TaggedImages, quiet: bool, see: See | None
 ) -> tuple[tuple[SegmentationScore, SegmentationScore], Comparison]:
     """Scores of the label maps and of those after the CRF (empty without one); the tags held against the masks."""
     score, crf_score = (SegmentationScore(len(images.classes) + 1) for _ in range(2))
     collected = TagsAgainstMasks(images)
     with progress(len(images), f"evaluate {labeller.what}", "image", quiet) as bar:
-        for sample, plain, refined in labeller.label(images.samples):
+        for sample, plain, refined, probs in labeller.label(images.samples):
             truth = _truth(sample, plain.shape)
             collected.add(sample, truth)
             _count(score, sample, plain, truth)
             if refined is not None:
                 _count(crf_score, sample, refined, truth)
+            if see is not None:
+                see(Scored(sample, plain, refined, probs, truth))
             bar.update()
     return (score, crf_score), collected.comparison()
 

@@ -10,16 +10,13 @@ from tagseg.config import Config
 from tagseg.data.dataset import Sample
 from tagseg.data.images import read_image
 from tagseg.data.seeds import seed_of
-from tagseg.fast.cam import class_cams
-from tagseg.fast.pseudo_labels import pseudo_label
-from tagseg.fsr.masking import block_mask, block_noise
-from tagseg.fsr.partition import UNCERTAIN, partition, present_activation
+from tagseg.fast.ops import FAST
 from tagseg.inference.segment import label_map, scale_logits, to_input
 from tagseg.model.network import Network
+from tagseg.reporting.method_maps import Photos, cam_maps, fsr_maps
 from tagseg.reporting.pictures import GridRow
 
 
-@torch.no_grad()
 def explain(
     network: Network,
     sample: Sample,
@@ -38,29 +35,25 @@ def explain(
     """
     pixels = read_image(sample.image)
     image = to_input(network, pixels)
-    unit = torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0).float().to(image.device) / 255
+    height, width = pixels.shape[:2]
+    pixels_in_rows = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].to(image.device)
     tags = torch.zeros(1, len(network.classes), device=image.device)
     tags[0, list(sample.tags)] = 1
-
-    settings = config.fsr
-    cams = class_cams(network, image, settings.cam.scales)
-    regions = partition(cams.auxiliary, tags, unit, settings.partition)
-    height, width = pixels.shape[:2]
-    blocks = (height // settings.mask.block, width // settings.mask.block)
-    noise = block_noise([seed_of(config.run.seed)], blocks).to(image.device)
-    if label is None:
-        label = pseudo_label(unit, cams.final, tags, settings.labels)[0].to(torch.uint8).cpu().numpy()
+    photo = Photos(pixels_in_rows.float(), tags, (seed_of(config.run.seed),))
+    maps = fsr_maps(network, photo, config.fsr, FAST, "uncertain", labels=label is None)
+    assert maps.regions is not None  # as asked for
+    assert maps.masked is not None
+    if maps.pseudo_label is not None:
+        label = maps.pseudo_label[0].cpu().numpy()
     grids = scale_logits(network, image, scales=(1.0,))
-    plain_cam = None
-    if plain is not None:
-        plain_cam = present_activation(class_cams(plain, image, settings.cam.scales).final, tags)[0].cpu().numpy()
+    plain_cam = None if plain is None else cam_maps(plain, photo, config.fsr.cam, FAST).cam[0].cpu().numpy()
     return GridRow(
         image=pixels,
         tags=tuple(network.classes[k] for k in sample.tags),
         plain_cam=plain_cam,
-        cam=present_activation(cams.final, tags)[0].cpu().numpy(),
-        regions=regions[0].cpu().numpy(),
-        masked=block_mask(noise, regions == UNCERTAIN, settings.mask.ratio)[0].cpu().numpy(),
+        cam=maps.cam[0].cpu().numpy(),
+        regions=maps.regions[0].cpu().numpy(),
+        masked=maps.masked[0].cpu().numpy(),
         pseudo_label=label,
         prediction=label_map(grids, (height, width)),
         truth=None if sample.mask is None else sample.mask(),

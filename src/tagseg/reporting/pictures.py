@@ -41,6 +41,7 @@ class GridRow:
         masked: masked patches or blocks (True), on any grid over the image.
         pseudo_label: 0 background, k+1 class k, 255 ignored.
         prediction: labels, like ``pseudo_label``.
+        teacher: like ``prediction``, of the teacher; ``prediction`` is the student's then.
         truth: ground truth, like ``pseudo_label``.
     """
 
@@ -52,6 +53,7 @@ class GridRow:
     masked: Bool[ndarray, "h w"] | None = None
     pseudo_label: UInt8[ndarray, "H W"] | None = None
     prediction: UInt8[ndarray, "H W"] | None = None
+    teacher: UInt8[ndarray, "H W"] | None = None
     truth: UInt8[ndarray, "H W"] | None = None
 
 
@@ -97,6 +99,7 @@ COLUMNS: dict[str, tuple[str, Callable[[ndarray, ndarray], ndarray]]] = {
     "masked": ("masked view", draw_masked),
     "pseudo_label": ("pseudo-label", draw_labels),
     "prediction": ("prediction", draw_labels),
+    "teacher": ("teacher", draw_labels),
     "truth": ("truth", draw_labels),
 }
 """Field of ``GridRow`` → heading of its column, and the function that draws it; tags are drawn after the image."""
@@ -120,7 +123,7 @@ def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=max(11, cell // 12))
     places = [lefts[0], *lefts[2:]]
-    headings = [(places[index], cell, COLUMNS[field][0]) for index, field in enumerate(fields)]
+    headings = [(places[index], cell, _heading(field, fields)) for index, field in enumerate(fields)]
     for left, span, heading in [*headings, (lefts[1], tags_width, "tags")]:
         draw.text((left + span / 2, header / 2), heading, fill=_INK, font=font, anchor="mm")
     for number, row in enumerate(rows):
@@ -133,6 +136,11 @@ def grid_picture(rows: Sequence[GridRow], classes: tuple[str, ...], cell: int = 
             picture = fitted(Image.fromarray(COLUMNS[field][1](row.image, getattr(row, field))), cell)
             sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
     return stack([sheet, draw_legend(_legend(rows, classes), width, font_size=max(11, cell // 14))])
+
+
+def _heading(field: str, fields: Sequence[str]) -> str:
+    """The heading of a column among others."""
+    return "student" if field == "prediction" and "teacher" in fields else COLUMNS[field][0]
 
 
 def _write_tags(
@@ -161,7 +169,7 @@ def _write_tags(
 def _legend(rows: Sequence[GridRow], classes: tuple[str, ...]) -> list[tuple[str, Colour]]:
     """Entries of the regions, if there are any, and of the labels that occur."""
     entries = [REGIONS[region] for region in sorted(REGIONS)] if any(r.regions is not None for r in rows) else []
-    maps = [m for r in rows for m in (r.pseudo_label, r.prediction, r.truth) if m is not None]
+    maps = [m for r in rows for m in (r.pseudo_label, r.prediction, r.teacher, r.truth) if m is not None]
     present = sorted({int(label) for labels in maps for label in np.unique(labels)})
     names = label_names(classes)
     entries += [(names[label], colour(label)) for label in present if 0 < label < len(names)]

@@ -1,0 +1,47 @@
+"""The partition that FSR trains with, by the auxiliary CAM of the tags, held against masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tagseg.data.dataset import TaggedImages
+from tagseg.data.loaders import whole_loader
+from tagseg.fast.cam import class_cams
+from tagseg.fsr.config import FSRConfig
+from tagseg.fsr.partition import partition
+from tagseg.inference.segment import cam_label_map
+from tagseg.model.network import Network
+from tagseg.progress import progress
+from tagseg.reporting.certainty import RegionResult, RegionScore
+
+
+@torch.inference_mode()
+def method_partition(
+    network: Network, images: TaggedImages, settings: FSRConfig, side: int, quiet: bool
+) -> tuple[RegionResult, ...]:
+    """The three regions of whole photos at the size of the training, enlarged to that of their masks.
+
+    A label is right where the tag with the highest CAM is the true class, and background where the CAM is at or below
+    the lower threshold.
+
+    Args:
+        network: in evaluation mode.
+        images: with masks and known tags.
+        settings: of the training.
+        side: of the network's input in pixels.
+        quiet: no progress bar.
+    """
+    score, device = RegionScore(), next(network.parameters()).device
+    with progress(len(images), "partition", quiet=quiet) as bar:
+        for sample, (pixels, tags) in zip(images.samples, whole_loader(images, side, 1, 0), strict=True):
+            assert sample.mask is not None  # scored images have one
+            truth, pixels = sample.mask(), pixels.to(device)
+            cam = class_cams(network, network.normalise(pixels), settings.cam.scales).auxiliary
+            regions = partition(cam, tags.to(device), pixels / 255, settings.partition)[0].cpu().numpy()
+            enlarged = Image.fromarray(regions).resize((truth.shape[1], truth.shape[0]), Image.Resampling.NEAREST)
+            labels = cam_label_map(cam[0], sample.tags, truth.shape, settings.partition.low)
+            score.update(np.asarray(enlarged), labels, truth)
+            bar.update()
+    return score.compute()
