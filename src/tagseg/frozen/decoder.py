@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +62,7 @@ def train_decoder(
     config: DecoderConfig,
     run: DecoderRun,
     device: torch.device,
+    watch: Callable[[int, float, float], None] = lambda done, loss, rate: None,
 ) -> float:
     """Train a decoder in place; returns the mean loss of the last tenth of the steps.
 
@@ -74,6 +76,7 @@ def train_decoder(
         config: learning rate and weight decay.
         run: length and seed.
         device: trains.
+        watch: is told after each step how many are done, its loss and its learning rate; must change nothing.
 
     Raises:
         NonFiniteLoss: a loss that is not finite.
@@ -103,9 +106,11 @@ def train_decoder(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+            rate = optimiser.param_groups[0]["lr"]
             schedule.step()
             bar.set_postfix({"loss": f"{losses[-1]:.3f}"}, refresh=False)
             bar.update()
+            watch(step + 1, losses[-1], rate)
     decoder.cpu().eval()
     return sum(losses[-max(1, run.steps // 10) :]) / max(1, run.steps // 10)
 

@@ -22,7 +22,7 @@ from tagseg.errors import TagsegError, one_line
 from tagseg.frozen.cache import FeatureCache, content_hash
 from tagseg.model.fingerprint import add_encoder
 from tagseg.model.network import Network, evaluating
-from tagseg.progress import progress, with_progress
+from tagseg.progress import Note, ignore, progress, with_progress
 
 logger = logging.getLogger("tagseg")
 
@@ -35,11 +35,13 @@ class FrozenFeatures:
         cache: of rows (2D, h, w): final map, then auxiliary map.
         contents: the hash of each photo.
         tags: (n, K) of 0 and 1.
+        cuts: the photos' normalised cuts, where somebody keeps them; ``None``: they are computed when needed.
     """
 
     cache: FeatureCache
     contents: tuple[str, ...]
     tags: Float[Tensor, "n K"]
+    cuts: Float[Tensor, "n h w"] | None = None
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -79,7 +81,13 @@ class FrozenFeatures:
 
 
 def frozen_features(
-    network: Network, images: TaggedImages, size: int, folder: Path, loading: Loading, device: torch.device
+    network: Network,
+    images: TaggedImages,
+    size: int,
+    folder: Path,
+    loading: Loading,
+    device: torch.device,
+    note: Note = ignore,
 ) -> FrozenFeatures:
     """The features of whole images, those that are not in the cache computed first.
 
@@ -90,6 +98,7 @@ def frozen_features(
         folder: of all caches; this one is a folder in it, named after encoder and settings.
         loading: how images are loaded.
         device: computes the features.
+        note: is told how many of those that are missing are computed.
 
     Raises:
         TagsegError: an unreadable image, a size of a single patch, too little space on the disk.
@@ -109,11 +118,12 @@ def frozen_features(
         samples = tuple(images.samples[index] for index in missing.values())
         some = TaggedImages(images.source, images.classes, samples, images.tags_from)
         try:
-            _compute(network, some, list(missing), side, cache, loading, device)
+            _compute(network, some, list(missing), side, cache, loading, device, note)
         except TagsegError as error:
             raise one_line(error) from error
     else:
         logger.info("features of all %d photos are at hand: %s", len(images), cache.folder)
+        note("features", len(images), len(images))
     return FrozenFeatures(cache, contents, torch.from_numpy(images.tag_matrix()))
 
 
@@ -160,11 +170,12 @@ def _announce(cache: FeatureCache, count: int, known: int, side: int) -> None:
 @torch.no_grad()  # in inference mode, what is moved to the device could not be trained afterwards
 def _compute(
     network: Network, images: TaggedImages, contents: list[str], side: int, cache: FeatureCache, loading: Loading,
-    device: torch.device,
+    device: torch.device, note: Note,
 ) -> None:  # fmt: skip
     place = next(network.parameters()).device
     done = 0
-    with evaluating(network.to(device)), cache.writer(len(images)) as writer, progress(len(images), "features") as bar:
+    with evaluating(network.to(device)), cache.writer(len(images)) as writer, \
+            progress(len(images), "features", note=note) as bar:  # fmt: skip
         for batch, _ in whole_loader(images, side, loading.val_batch, loading.workers):
             features = network.encoder(network.normalise(batch.to(device)))
             rows = torch.cat([features.patches, features.auxiliary], dim=1)

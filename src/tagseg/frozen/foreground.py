@@ -134,25 +134,37 @@ class Foreground:
     classes: LinearModel | None = None
 
     def score(
-        self, final: Float[Tensor, "n D h w"], auxiliary: Float[Tensor, "n D h w"], tags: Float[Tensor, "n K"]
+        self,
+        final: Float[Tensor, "n D h w"],
+        auxiliary: Float[Tensor, "n D h w"],
+        tags: Float[Tensor, "n K"],
+        cuts: Float[Tensor, "n h w"] | None = None,
     ) -> Float[Tensor, "n h w"]:
         """Foreground where above 0; its deviation over the fitted photos is 1."""
-        total = self.first_scores(final, auxiliary) + POSITION * self.position
+        total = self.first_scores(final, auxiliary, cuts) + POSITION * self.position
         walked = random_walk(total + EVIDENCE * self.evidence(auxiliary, tags), auxiliary)
         return (walked - self.threshold) / self.deviation
 
     def first_scores(
-        self, final: Float[Tensor, "n D h w"], auxiliary: Float[Tensor, "n D h w"]
+        self,
+        final: Float[Tensor, "n D h w"],
+        auxiliary: Float[Tensor, "n D h w"],
+        cuts: Float[Tensor, "n h w"] | None = None,
     ) -> Float[Tensor, "n h w"]:
-        """Boundary prior and normalised cut."""
-        return self.contrast(self.prior.score(self.whitening(final))) + normalised_cut(auxiliary)
+        """Boundary prior and normalised cut, which is computed where it is not given."""
+        cuts = normalised_cut(auxiliary) if cuts is None else cuts
+        return self.contrast(self.prior.score(self.whitening(final))) + cuts
 
     def planes(
-        self, final: Float[Tensor, "n D h w"], auxiliary: Float[Tensor, "n D h w"], tags: Float[Tensor, "n K"]
+        self,
+        final: Float[Tensor, "n D h w"],
+        auxiliary: Float[Tensor, "n D h w"],
+        tags: Float[Tensor, "n K"],
+        cuts: Float[Tensor, "n h w"] | None = None,
     ) -> Float[Tensor, "n C h w"]:
         """Scores whose argmax is the label: 0 for background, −∞ for absent classes, else at most ``score``."""
         assert self.classes is not None  # only while it is being fitted
-        return label_planes(self.classes(auxiliary), self.score(final, auxiliary, tags), tags)
+        return label_planes(self.classes(auxiliary), self.score(final, auxiliary, tags, cuts), tags)
 
 
 def fit_foreground(
@@ -161,6 +173,7 @@ def fit_foreground(
     tags: Float[Tensor, "n K"],
     share: float,
     note: Callable[[str], None] = lambda step: None,
+    cuts: Float[Tensor, "n h w"] | None = None,
 ) -> Foreground:
     """Fit all scores to features and tags; no mask is read.
 
@@ -170,6 +183,7 @@ def fit_foreground(
         tags: 0 or 1; photos without tags are background.
         share: share of the patches of tagged photos that are foreground; 0: estimated.
         note: is told each step as it begins.
+        cuts: the photos' normalised cuts, which depend on no tag; computed if not given.
     """
     note("boundary prior")
     whitening = Whitening.fitted(final)
@@ -185,7 +199,8 @@ def fit_foreground(
     note("normalised cut")
     nothing, one = torch.zeros(()), torch.ones(())
     fitted = Foreground(whitening, prior, contrast, evidence, nothing, nothing, one)
-    first = _batched(fitted.first_scores, final, auxiliary)
+    known = () if cuts is None else (cuts,)
+    first = _batched(fitted.first_scores, final, auxiliary, *known)
     position = first.mean(dim=0)
     position = (position - position.mean()) / (position.std() + 1e-8)
     total = first + POSITION * position + EVIDENCE * _batched(evidence, auxiliary, tags)

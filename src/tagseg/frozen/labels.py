@@ -18,7 +18,7 @@ from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenLabelConfig
 from tagseg.frozen.features import FrozenFeatures
 from tagseg.frozen.foreground import Foreground, fit_foreground
-from tagseg.progress import progress
+from tagseg.progress import Note, ignore, progress
 
 FINER = 2
 """Labels to a patch, along each side."""
@@ -31,6 +31,7 @@ def training_labels(
     images: TaggedImages,
     config: FrozenLabelConfig,
     proposals: Mapping[str, Proposals] | None = None,
+    note: Note = ignore,
 ) -> UInt8[Tensor, "n H W"]:
     """Labels 0 to K, or 255, of the photos whose features are given.
 
@@ -39,19 +40,20 @@ def training_labels(
         images: the photos; masks are read for ``source: masks`` alone.
         config: where labels come from.
         proposals: for ``source: folder``, by the photos' names; looked for if not given.
+        note: is told how far foreground, labels and proposals are.
 
     Raises:
         TagsegError: a photo without mask, or proposals that cannot be read.
     """
     size = (FINER * features.grid[0], FINER * features.grid[1])
     if config.source == "masks":
-        return mask_labels(images, size)
-    foreground = fitted_foreground(features, config.foreground_share)
-    labels = foreground_labels(features, foreground, size)
+        return mask_labels(images, size, note)
+    foreground = fitted_foreground(features, config.foreground_share, note)
+    labels = foreground_labels(features, foreground, size, note)
     if config.source == "spectral":
         return labels
     found = given_proposals(images, config) if proposals is None else proposals
-    return proposal_labels(features, images, foreground, labels, found)
+    return proposal_labels(features, images, foreground, labels, found, note)
 
 
 def given_proposals(images: TaggedImages, config: FrozenLabelConfig) -> dict[str, Proposals]:
@@ -63,15 +65,15 @@ def given_proposals(images: TaggedImages, config: FrozenLabelConfig) -> dict[str
     return find_proposals(Path(config.folder), images, config.kind) if config.source == "folder" else {}
 
 
-def fitted_foreground(features: FrozenFeatures, share: float) -> Foreground:
+def fitted_foreground(features: FrozenFeatures, share: float, note: Note = ignore) -> Foreground:
     """``fit_to_some`` with a progress bar."""
-    with progress(4, "foreground", "step") as bar:
+    with progress(4, "foreground", "step", note=note) as bar:
 
-        def note(step: str) -> None:
+        def show(step: str) -> None:
             bar.set_postfix_str(step)
             bar.update()
 
-        return fit_to_some(features, share, note)
+        return fit_to_some(features, share, show)
 
 
 def fit_to_some(features: FrozenFeatures, share: float, note: Callable[[str], None] = lambda step: None) -> Foreground:
@@ -80,21 +82,24 @@ def fit_to_some(features: FrozenFeatures, share: float, note: Callable[[str], No
     some = torch.linspace(0, len(features) - 1, count).round().long().tolist()
     maps = torch.cat([features.read(some[first : first + 64]) for first in range(0, count, 64)])
     final, auxiliary = maps[:, : features.width], maps[:, features.width :]
-    return fit_foreground(final, auxiliary, features.tags[some], share, note)
+    cuts = None if features.cuts is None else features.cuts[some]
+    return fit_foreground(final, auxiliary, features.tags[some], share, note, cuts)
 
 
 def foreground_planes(features: FrozenFeatures, foreground: Foreground, indices: range) -> Float[Tensor, "B C h w"]:
     """Scores of some photos, whose argmax is the label; finite."""
-    planes = foreground.planes(*features.maps(indices), features.tags[indices.start : indices.stop])
+    some = slice(indices.start, indices.stop)
+    cuts = None if features.cuts is None else features.cuts[some]
+    planes = foreground.planes(*features.maps(indices), features.tags[some], cuts)
     return planes.clamp(min=-1e4)
 
 
 def foreground_labels(
-    features: FrozenFeatures, foreground: Foreground, size: tuple[int, int]
+    features: FrozenFeatures, foreground: Foreground, size: tuple[int, int], note: Note = ignore
 ) -> UInt8[Tensor, "n H W"]:
     """The labels of all photos at a size."""
     labels = []
-    with progress(len(features), "labels") as bar:
+    with progress(len(features), "labels", note=note) as bar:
         for first in range(0, len(features), 64):
             indices = range(first, min(first + 64, len(features)))
             labels.append(label_of_planes(foreground_planes(features, foreground, indices), size))
@@ -114,10 +119,11 @@ def proposal_labels(
     foreground: Foreground,
     labels: UInt8[Tensor, "n H W"],
     found: Mapping[str, Proposals],
+    note: Note = ignore,
 ) -> UInt8[Tensor, "n H W"]:
     """The labels, replaced where a photo has proposals: each takes the tag that the scores vote for."""
     size, labels = (labels.shape[1], labels.shape[2]), labels.clone()
-    with progress(len(found), "proposals") as bar:
+    with progress(len(found), "proposals", note=note) as bar:
         for index, sample in enumerate(images.samples):
             if sample.name not in found:
                 continue
@@ -134,7 +140,7 @@ def proposal_labels(
     return labels
 
 
-def mask_labels(images: TaggedImages, size: tuple[int, int]) -> UInt8[Tensor, "n H W"]:
+def mask_labels(images: TaggedImages, size: tuple[int, int], note: Note = ignore) -> UInt8[Tensor, "n H W"]:
     """Ground-truth masks at a size: full supervision, as an upper bound."""
     labels = torch.zeros((len(images), *size), dtype=torch.uint8)
     for index, sample in enumerate(images.samples):
@@ -144,6 +150,7 @@ def mask_labels(images: TaggedImages, size: tuple[int, int]) -> UInt8[Tensor, "n
                 "tags with --labels.source spectral"
             )
         labels[index] = nearest(sample.mask(), size)
+        note("labels", index + 1, len(images))
     return labels
 
 

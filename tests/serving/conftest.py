@@ -1,0 +1,39 @@
+"""What tests of the page's engine share: a finished tiny run of the method ``frozen``, a copy for each test."""
+
+import shutil
+
+import pytest
+
+from tagseg.serving.collection import Collection
+from tagseg.training.train import train
+
+from ..training.conftest import frozen_config
+
+
+@pytest.fixture(scope="session")
+def finished_run(tagged_folder, tmp_path_factory):
+    """A run on six photos, its features beside it. Not to be changed."""
+    output = tmp_path_factory.mktemp("served") / "runs" / "tiny"
+    config = frozen_config(
+        tagged_folder, output, network={"tag_prior": True}, features={"size": 64}, run={"steps": 60, "batch": 4}
+    )
+    return train(config).folder
+
+
+@pytest.fixture
+def run(finished_run, tmp_path):
+    """A copy of the run, with its features beside it."""
+    shutil.copytree(finished_run.parent, tmp_path / "runs")
+    return tmp_path / "runs" / finished_run.name
+
+
+@pytest.fixture
+def collection(run):
+    """The run's photos, opened."""
+    with Collection.open(run) as opened:
+        yield opened
+
+
+def rows_of(collection):
+    """All rows by name."""
+    return {row.name: row for row in collection.photos("name", limit=100)[1]}
