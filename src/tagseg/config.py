@@ -84,6 +84,9 @@ class RunConfig(Section):
     """Score only the first so many images while training; 0 scores all."""
     val_batch: AtLeastOne = 8
     """Images scored at a time."""
+    pictures: Count = 4
+    """The same few photos through the training (docs/training_logs.md), at least so many times and at each scoring, in
+    TensorBoard or wandb; 0: none."""
     collapse: Literal["stop", "warn", "off"] = "stop"
     """When outputs no longer depend on the images (docs/fine_tuning.md): warn and, if it lasts, ``stop``;
     ``warn`` and go on; or ``off``, which does not look."""

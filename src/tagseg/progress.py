@@ -12,9 +12,30 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+Note = Callable[[str, int, int], None]
+"""Is told what is being done, how many units of it are done, and how many there are."""
 
 
-def progress(total: int, what: str, unit: str = "photo", quiet: bool = False) -> tqdm[None]:
+def ignore(what: str, done: int, total: int) -> None:
+    """The ``Note`` of nobody."""
+
+
+class Bar(tqdm):
+    """A progress bar that also tells a ``Note``, shown or not."""
+
+    def __init__(self, total: int, what: str, note: Note, **options: Any) -> None:
+        super().__init__(total=total, desc=what, **options)
+        self.what, self.note, self.done, self.units = what, note, 0, total
+
+    def update(self, n: Any = 1) -> bool | None:
+        """Advance by so many units."""
+        shown = super().update(n)
+        self.done += n
+        self.note(self.what, self.done, self.units)
+        return shown
+
+
+def progress(total: int, what: str, unit: str = "photo", quiet: bool = False, note: Note = ignore) -> Bar:
     """A progress bar with time left; where the output is no terminal, a line every 15 seconds.
 
     Args:
@@ -22,10 +43,11 @@ def progress(total: int, what: str, unit: str = "photo", quiet: bool = False) ->
         what: is done.
         unit: what is counted.
         quiet: no bar.
+        note: is told, too.
     """
     interval = 0.5 if sys.stderr.isatty() else 15.0
-    return tqdm(
-        total=total, desc=what, unit=unit, mininterval=interval, maxinterval=interval, delay=2, dynamic_ncols=True,
+    return Bar(
+        total, what, note, unit=unit, mininterval=interval, maxinterval=interval, delay=2, dynamic_ncols=True,
         disable=quiet,
     )  # fmt: skip
 

@@ -19,7 +19,8 @@ from tagseg.training.train import train
 FROZEN = PRESETS["frozen"]()
 
 READ = {
-    "run": {"output", "steps", "batch", "seed", "workers", "accelerator", "val_limit", "val_batch"},
+    "run": {"output", "steps", "batch", "seed", "workers", "accelerator", "val_limit", "val_batch",
+            "logger", "log_every", "pictures"},
     "data": {item.name for item in fields(DataConfig)},  # read by the sources, whatever the method
     "features": {"size", "folder"},
     "labels": {"source", "folder", "kind", "foreground_share"},
@@ -40,10 +41,10 @@ REFUSED = {
     "speed": {"step": "plain", "compile": True, "checkpoint": True},
 }  # fmt: skip
 IGNORED = {
-    "run": {"matmul_precision": "medium", "logger": "csv", "log_every": 1, "validate_every": 50, "collapse": "warn"},
+    "run": {"matmul_precision": "medium", "validate_every": 50, "collapse": "warn"},
 }
 FITTING = [("devices", 1), ("devices", "1"), ("precision", "32-true"), ("matmul_precision", "highest"),
-           ("logger", "none"), ("validate_every", 0), ("collapse", "off")]  # fmt: skip
+           ("validate_every", 0), ("collapse", "off")]  # fmt: skip
 
 
 def names(*tables):

@@ -7,6 +7,7 @@ from dataclasses import replace as with_fields
 import pytest
 import torch
 from lightning.pytorch import Callback
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from tagseg.config import replace
 from tagseg.methods.config import with_method
@@ -35,14 +36,21 @@ def stop(*_):
 
 
 def logged(folder):
-    """Values by step and name from the CSV logs of all parts of a run."""
+    """Values by step and name from the CSV logs of all parts of a run, without those that no run repeats."""
     values: dict[int, dict[str, float]] = {}
     for path in sorted((folder / "logs").glob("*/metrics.csv")):
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
-                logged_values = {k: float(v) for k, v in row.items() if v and k not in ("step", "epoch")}
+                left_out = ("step", "epoch", "speed/", "memory/")
+                logged_values = {k: float(v) for k, v in row.items() if v and not k.startswith(left_out)}
                 values.setdefault(int(row["step"]), {}).update(logged_values)
     return values
+
+
+def events(folder):
+    """What TensorBoard reads in a run's folder."""
+    accumulator = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0, "scalars": 0})
+    return accumulator.Reload()
 
 
 def weights_equal(a, b, name="last.safetensors"):

@@ -18,10 +18,12 @@ from tagseg.data.sampler import StepSampler
 from tagseg.errors import TagsegError
 from tagseg.model.checkpoint import read_about
 from tagseg.training import module
+from tagseg.training.progress_file import read_progress
 from tagseg.training.train import train
 from tagseg.training.trainer import check_shares, strategy_for
 
 from ..conftest import TINY, make_folder, tiny_config
+from .conftest import events
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +69,11 @@ def run_with_two(config, folder):
 
 def logged(output):
     with (output / "logs" / "part_0" / "metrics.csv").open() as file:
-        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        measured = ("speed/", "memory/")  # differ from run to run
+        rows = [
+            {name: float(value) for name, value in row.items() if value and not name.startswith(measured)}
+            for row in csv.DictReader(file)
+        ]
     return [row for row in rows if "train/loss" in row]
 
 
@@ -110,11 +116,18 @@ def test_two_processes_train_as_one_does(tagged_folder, tmp_path, form, dense_fr
 @pytest.mark.processes
 def test_labels_made_before_the_first_step_are_made_by_one_process_for_all(tagged_folder, tmp_path):
     beyond = {"labels": "boundary", "boundary_size": 48}
-    config = tiny_config(tagged_folder, tmp_path / "run", run={"devices": 2, "steps": 1}, beyond=beyond)
+    run = {"devices": 2, "steps": 2, "logger": "tensorboard", "pictures": 2}
+    config = tiny_config(tagged_folder, tmp_path / "run", run=run, beyond=beyond)
     done = run_with_two(config, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("making pseudo-labels of 6 images") == 1
     assert len(list((tmp_path / "run" / "labels").glob("*.png"))) == 6
+    # And logs are written by one process for all.
+    assert len(list((tmp_path / "run" / "tensorboard").glob("events.*"))) == 1
+    assert [one.step for one in events(tmp_path / "run").Images("photos")] == [0, 2]
+    records = read_progress(tmp_path / "run")
+    assert [record["state"] for record in records].count("done") == 1
+    assert [record["step"] for record in records] == sorted(record["step"] for record in records)
 
 
 @pytest.mark.processes

@@ -35,7 +35,9 @@ def config(tagged_folder, tmp_path):
 
 def test_what_a_run_leaves(config):
     result = train(replace(config, run={"validate_every": 0.1}))
-    assert {path.name for path in result.folder.iterdir()} == {"config.yaml", "data.json", "last.safetensors"}
+    assert {path.name for path in result.folder.iterdir()} == {
+        "config.yaml", "data.json", "last.safetensors", "progress.jsonl", "logs"
+    }  # fmt: skip
     assert result.network == result.folder / "last.safetensors"
     assert result.steps == 6
     names = {"val/frozen/segmentation", "val/frozen/segmentation_accuracy", "val/frozen/tag_f1"}
@@ -114,7 +116,9 @@ def test_an_interruption_keeps_the_features_and_the_rerun_is_equal(config, encod
         with pytest.raises(KeyboardInterrupt):
             train(config)
     encoded.clear()
-    assert {path.name for path in Path(config.run.output).iterdir()} == {"config.yaml", "data.json"}
+    assert {path.name for path in Path(config.run.output).iterdir()} == {
+        "config.yaml", "data.json", "progress.jsonl"
+    }  # fmt: skip
     result = train(config)
     assert encoded == [2], "four of six were kept"
     assert weights_equal(result.folder, whole.folder)

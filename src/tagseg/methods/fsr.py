@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tagseg.beyond.decoder_start import scale_last_layer
 from tagseg.beyond.linear_probe import fit_classifiers
@@ -94,6 +95,10 @@ class FSR(Method):
         state = State(self.student, self.teacher, self.centres)
         ops = self.table.for_step(self.student)
         return training_step(state, batch.augmented(), step, self.config.run.steps, self.settings, ops)
+
+    def health(self) -> dict[str, Tensor]:
+        """How far the teacher's centres are from 0."""
+        return {"token_centre_norm": self.centres.token.norm(), "patch_centre_norm": self.centres.patch.norm()}
 
     def after_step(self, step: int) -> None:
         """The teacher follows the student."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tagseg.config import Config
 from tagseg.data.batch import Batch
@@ -73,6 +73,10 @@ class Method(nn.Module, ABC):
 
     def after_step(self, step: int) -> None:
         """Called after each step of the optimiser."""
+
+    def health(self) -> dict[str, Tensor]:
+        """Numbers () worth a curve, by name, that belong to no batch; logged as ``distillation/NAME``."""
+        return {}
 
     @property
     def trained(self) -> Network:

@@ -46,8 +46,6 @@ RUN = {
     "strategy": Unread(("auto",), "trains on one device"),
     "precision": Unread(("32", "32-true"), "computes in float32"),
     "matmul_precision": Unread(("high", "highest"), "leaves PyTorch's precision as it is", harmless=True),
-    "logger": Unread(("tensorboard", "none"), "shows its progress and writes no logs", harmless=True),
-    "log_every": Unread((RunConfig.log_every,), "shows its progress and writes no logs", harmless=True),
     "validate_every": Unread((RunConfig.validate_every, 0), "scores once, at the end", harmless=True),
     "collapse": Unread(("stop", "off"), "does not change the encoder, so that it cannot collapse", harmless=True),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tqdm import tqdm
 from tagseg.errors import NonFiniteLoss
 from tagseg.model.checkpoint import read_about, save_network
 from tagseg.training.module import TrainingModule
+from tagseg.training.pace import Pace
+from tagseg.training.progress_lines import numbers, rates_of
 
 logger = logging.getLogger("tagseg")
 
@@ -30,9 +33,10 @@ SHORT = {
 
 
 class Progress(Callback):
-    """Steps done, time left and losses; in a log, a line every 15 seconds."""
+    """Steps done, time left, photos a second, losses, rate and last scores; in a log, a line every 15 seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
+        self.pace = pace
         self.bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
@@ -53,8 +57,11 @@ class Progress(Callback):
         """Advance the bar."""
         if self.bar is not None and trainer.global_step > self.bar.n:
             logged = trainer.callback_metrics
-            losses = {short: f"{float(logged[name]):.3f}" for name, short in SHORT.items() if name in logged}
-            self.bar.set_postfix(losses, refresh=False)
+            shown = {short: f"{float(logged[name]):.3f}" for name, short in SHORT.items() if name in logged}
+            shown |= {"lr": f"{max(rates_of(trainer).values(), default=0.0):.1e}"}
+            speed = self.pace.images_per_second if self.pace else None
+            shown |= {"photos/s": f"{speed:.3g}"} if speed else {}
+            self.bar.set_postfix(shown | last_scores(numbers(logged)), refresh=False)
             self.bar.update(trainer.global_step - self.bar.n)
 
     def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
@@ -79,6 +86,15 @@ class Progress(Callback):
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def last_scores(logged: Mapping[str, float]) -> dict[str, str]:
+    """mIoU in percent of the segmentation, or of the CAM where no other is scored, of the best network; none before."""
+    for what, title in (("segmentation", "mIoU"), ("cam", "CAM")):
+        values = [value for name, value in logged.items() if name.startswith("val/") and name.endswith(f"/{what}")]
+        if values:
+            return {title: f"{100 * max(values):.1f}"}
+    return {}
 
 
 def score_line(step: int, scores: dict[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from tagseg.config import Config, RunConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader
+from tagseg.data.proposals import Proposals
 from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenConfig
 from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
@@ -23,7 +25,10 @@ from tagseg.fsr.step import PLAIN
 from tagseg.model.checkpoint import save_network
 from tagseg.model.network import Network
 from tagseg.model.start import start_from
-from tagseg.progress import duration, progress
+from tagseg.progress import Note, duration, ignore, progress
+from tagseg.training.frozen_log import FrozenLog
+from tagseg.training.frozen_pictures import pictures_of
+from tagseg.training.loggers import takes_pictures
 from tagseg.training.validation import Validation
 
 logger = logging.getLogger("tagseg")
@@ -58,17 +63,41 @@ def fit_frozen(config: Config, training: TaggedImages, scored: TaggedImages | No
     if config.network.start:
         start_from(network, config.network.start)
     announce_time(network, settings, run, len(training), device)
-    place = Path(settings.features.folder) if settings.features.folder else folder.absolute().parent / "features"
-    features = frozen_features(network, training, settings.features.size, place, run, device)
-    labels = training_labels(features, training, settings.labels, proposals)
+    with FrozenLog(run, folder, device) as log:
+        scores = _fit(network, config, settings, training, scored, proposals, log)
+        save_network(network.cpu(), folder / FINISHED, {"step": run.steps, "scores": scores, "network": "frozen"})
+    return scores
+
+
+def _fit(
+    network: Network,
+    config: Config,
+    settings: FrozenConfig,
+    training: TaggedImages,
+    scored: TaggedImages | None,
+    proposals: Mapping[str, Proposals],
+    log: FrozenLog,
+) -> dict[str, float]:
+    """All stages, in place; returns the scores."""
+    run, device, size = config.run, log.device, settings.features.size
+    place = settings.features.folder or Path(run.output).absolute().parent / "features"
+    log.begin("features", len(training))
+    features = frozen_features(network, training, size, Path(place), run, device, log.note)
+    labels = training_labels(features, training, settings.labels, proposals, log.note)
     fit_tag_classifiers(network, features)
     if network.tag_prior is not None:
         fit_tag_prior(network.tag_prior, features)
     standardise(network.decoder, features)
     length = DecoderRun(run.steps, run.batch, run.seed)
-    train_decoder(network.decoder, features, labels, settings.decoder, length, device)
-    scores = score(network, scored, settings.features.size, config, device) if scored else {}
-    save_network(network.cpu(), folder / FINISHED, {"step": run.steps, "scores": scores, "network": "frozen"})
+    if takes_pictures(run):
+        log.show = pictures_of(log, network, features, labels, training, scored)
+    log.begin("decoder", run.steps)
+    train_decoder(network.decoder, features, labels, settings.decoder, length, device, log.decoder_step)
+    if not scored:
+        return {}
+    log.begin("scoring", min(len(scored), run.val_limit or len(scored)))
+    scores = score(network, scored, size, config, device, log.note)
+    log.scored(scores)
     return scores
 
 
@@ -91,14 +120,21 @@ def frozen_device(accelerator: str) -> torch.device:
     return torch.device("cuda")
 
 
-def score(network: Network, scored: TaggedImages, size: int, config: Config, device: torch.device) -> dict[str, float]:
+def score(
+    network: Network,
+    scored: TaggedImages,
+    size: int,
+    config: Config,
+    device: torch.device,
+    note: Note = ignore,
+) -> dict[str, float]:
     """mIoU of the segmentation and F1 of the tags, 0 to 1, of images resized as for training; logged."""
     side, limit = side_of(size, network.patch_size), config.run.val_limit
     loader = score_loader(scored, side, config.run.val_batch, config.run.workers, limit)
     count = min(len(scored), limit or len(scored))
     validation = Validation(("frozen",), ("segmentation",), len(scored.classes), CamConfig()).to(device)
     network.to(device)
-    with progress(count, "scoring") as bar:
+    with progress(count, "scoring", note=note) as bar:
         for batch in loader:
             images = network.normalise(batch.images.to(device))
             validation.update("frozen", network, images, replace(batch, tags=batch.tags.to(device)), PLAIN)

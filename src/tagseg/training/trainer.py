@@ -1,4 +1,4 @@
-"""Lightning around the training step: Trainer, loaders, loggers."""
+"""Lightning around the training step: Trainer and loaders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from tagseg.config import Config, RunConfig
@@ -24,7 +23,12 @@ from tagseg.errors import Collapsed, TagsegError, list_some, one_line
 from tagseg.fsr.schedules import step_of
 from tagseg.methods.build import build_method
 from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
+from tagseg.training.loggers import make_loggers, takes_pictures
 from tagseg.training.module import TrainingModule, with_method_prefix
+from tagseg.training.pace import Pace
+from tagseg.training.pictures import Pictures
+from tagseg.training.progress_lines import ProgressLines
+from tagseg.training.scalars import Scalars
 from tagseg.training.step_time import ExpectedTime
 from tagseg.training.view_sizes import check_view_sizes
 
@@ -151,7 +155,12 @@ def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: S
     """
     run, scored = config.run, monitor is not None
     every = max(1, step_of(run.validate_every, run.steps))
-    own: list[Callback] = [ExpectedTime(config), Progress(), ExportNetworks(folder)]
+    pace = Pace(run.batch, every if scored else 0)
+    own: list[Callback] = [pace, ExpectedTime(config), Progress(pace), ProgressLines(folder, pace)]
+    own.append(Scalars(run.log_every, pace))
+    if takes_pictures(run):
+        own.append(Pictures(run.pictures, pace.every, pace))
+    own.append(ExportNetworks(folder))
     return Trainer(
         accelerator=run.accelerator,
         devices=run.devices,
@@ -165,7 +174,7 @@ def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: S
         limit_val_batches=None if scored else 0,
         num_sanity_val_steps=0,
         log_every_n_steps=run.log_every,
-        logger=_loggers(config, folder),
+        logger=make_loggers(run, folder),
         callbacks=[*own, *checkpoints(folder, every, monitor), *callbacks],
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -191,26 +200,6 @@ def _alone(run: RunConfig) -> bool:
         devices = 1 if run.accelerator == "cpu" else torch.cuda.device_count()
         return run.nodes == 1 and devices <= 1
     return run.nodes == 1 and run.devices in (1, "1")
-
-
-def _loggers(config: Config, folder: Path) -> list[Logger]:
-    """The configured logger, and always a CSV file that a person can open."""
-    kind = config.run.logger
-    logs = folder / "logs"
-    number = len(list(logs.glob("part_*"))) if logs.exists() else 0
-    loggers: list[Logger] = []
-    if kind != "none":
-        loggers.append(CSVLogger(folder, name="logs", version=f"part_{number}"))
-    if kind == "tensorboard":
-        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
-    elif kind == "wandb":
-        try:
-            from lightning.pytorch.loggers import WandbLogger
-
-            loggers.append(WandbLogger(project="tagseg", save_dir=folder))
-        except ModuleNotFoundError as error:
-            raise TagsegError("--run.logger wandb needs the package wandb: install it, or use tensorboard") from error
-    return loggers
 
 
 def _quiet_lightning() -> None:

@@ -1,0 +1,58 @@
+"""Lightning's loggers, which both kinds of trainings write their losses and scores to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from tagseg.config import RunConfig
+from tagseg.errors import TagsegError
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+
+def takes_pictures(run: RunConfig) -> bool:
+    """Whether pictures are wanted, and a logger is configured that keeps them."""
+    return run.pictures > 0 and run.logger in ("tensorboard", "wandb")
+
+
+def log_picture(loggers: Sequence[Logger], name: str, picture: Image.Image, step: int) -> None:
+    """Log an RGB picture to those that keep pictures, TensorBoard and wandb."""
+    for one in loggers:
+        if hasattr(one, "log_image"):
+            one.log_image(name, [picture], step=step)
+            continue
+        experiment: Any = getattr(one, "experiment", None)
+        if hasattr(experiment, "add_image"):
+            experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
+
+
+def make_loggers(run: RunConfig, folder: Path) -> list[Logger]:
+    """The configured logger, and always a CSV file that a person can open; none with ``run.logger none``.
+
+    Raises:
+        TagsegError: wandb is asked for and not installed.
+    """
+    kind = run.logger
+    if kind == "none":
+        return []
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger  # takes a second
+
+    logs = folder / "logs"
+    number = len(list(logs.glob("part_*"))) if logs.exists() else 0
+    loggers: list[Logger] = [CSVLogger(folder, name="logs", version=f"part_{number}")]
+    if kind == "tensorboard":
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    elif kind == "wandb":
+        try:
+            from lightning.pytorch.loggers import WandbLogger
+
+            loggers.append(WandbLogger(project="tagseg", save_dir=folder))
+        except ModuleNotFoundError as error:
+            raise TagsegError("--run.logger wandb needs the package wandb: install it, or use tensorboard") from error
+    return loggers
