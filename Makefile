@@ -5,7 +5,7 @@ OLDEST ?= .venv-oldest
 FORMATS ?= .venv-formats
 BIN    := $(VENV)/bin
 
-.PHONY: help demo check test test-fast test-oldest test-formats lint clean
+.PHONY: help demo check test test-fast test-oldest test-formats lint docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-oldest  run the tests with the oldest allowed dependencies (Python 3.10 to 3.12)"
 	@echo "make test-formats read formats back with the tools they are for, and tables of other libraries"
 	@echo "make lint         style, types and import order"
+	@echo "make docs         the documentation as a site in site/; fails on broken links"
 	@echo "make clean        remove the environments (runs/ is kept)"
 	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder."
 
@@ -64,5 +65,11 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site generator is no dependency of the tests, so it is installed here.
+docs: $(VENV)/ready
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[docs]"
+	$(BIN)/zensical build --clean --strict
+	TAGSEG_SITE=site $(BIN)/python -m pytest -q tests/test_docs_links.py tests/test_docs_site.py
+
 clean:
-	rm -rf $(VENV) $(OLDEST) $(FORMATS)
+	rm -rf $(VENV) $(OLDEST) $(FORMATS) site
