@@ -22,6 +22,10 @@ from tagseg.fsr.config import FSRConfig, MaskConfig
 from tagseg.model.config import NetworkConfig
 from tagseg.model.network import Network
 
+from .browser import axe as axe  # fixtures of all tests
+from .browser import chromium as chromium
+from .browser import open_page as open_page
+
 GOLDEN = Path(os.environ.get("TAGSEG_GOLDEN", Path(__file__).parent / "golden"))
 CLASSES = ("circle", "square", "triangle")
 TINY = NetworkConfig(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tagseg.config import Config, replace
     from tagseg.data.given_photos import data_of
     from tagseg.errors import TagsegError
+    from tagseg.exporting.export import export
     from tagseg.fast.dense_crf import dense_crf
     from tagseg.inference.evaluate import evaluate
     from tagseg.inference.predict import predict
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from tagseg.model.checkpoint import load_network
     from tagseg.model.published import load_published
     from tagseg.presets import PRESETS
+    from tagseg.reporting.report import report
     from tagseg.reviewing.review import review
+    from tagseg.serving.serve import serve
     from tagseg.training.train import train
 
 _PLACES = {
@@ -60,13 +63,16 @@ _PLACES = {
     "demo": "tagseg.app.demo",
     "dense_crf": "tagseg.fast.dense_crf",
     "evaluate": "tagseg.inference.evaluate",
+    "export": "tagseg.exporting.export",
     "label": "tagseg.labelling.label",
     "load": "tagseg.inference.predictor",
     "load_network": "tagseg.model.checkpoint",
     "load_published": "tagseg.model.published",
     "predict": "tagseg.inference.predict",
     "replace": "tagseg.config",
+    "report": "tagseg.reporting.report",
     "review": "tagseg.reviewing.review",
+    "serve": "tagseg.serving.serve",
     "train": "tagseg.training.train",
 }
 
@@ -80,13 +86,16 @@ __all__ = [
     "demo",
     "dense_crf",
     "evaluate",
+    "export",
     "label",
     "load",
     "load_network",
     "load_published",
     "predict",
     "replace",
+    "report",
     "review",
+    "serve",
     "train",
 ]
 

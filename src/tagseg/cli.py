@@ -10,7 +10,7 @@ from importlib import import_module
 
 from tagseg.errors import TagsegError
 
-VERBS = ("check", "train", "label", "predict", "review", "evaluate", "demo")
+VERBS = ("check", "train", "label", "predict", "review", "evaluate", "export", "report", "serve", "demo")
 """Each is a file of ``tagseg.verbs`` with a function ``run``, which takes the arguments and returns the exit code."""
 USAGE = """usage: tagseg VERB ...
 
@@ -23,6 +23,9 @@ Pixel masks from image tags: a network that labels every pixel, trained on which
   tagseg predict RUN PHOTOS --output OUT   label every pixel of photos: masks and overlays, no tags needed
   tagseg review RUN PHOTOS --output OUT    which masks to correct first, and how good they are likely to be
   tagseg evaluate RUN                      score a network on images that have masks: mIoU, per-class IoU, accuracy
+  tagseg export RUN --output OUT           ONNX and torch.export files, compared with the network on photos
+  tagseg report RUN [RUN2 ...]             all of it in one HTML file: data, scores, mistakes, photos; compares runs
+  tagseg serve RUN | PHOTOS                a page in the browser: try photos, correct tags, train again in seconds
 
 tagseg VERB --help lists a verb's settings and their defaults. tagseg --version prints the version.
 """

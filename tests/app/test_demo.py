@@ -36,6 +36,8 @@ def test_leaves_pictures_scores_and_masks(folder: Path) -> None:
     with Image.open(folder / "grid.png") as grid:
         assert grid.width > grid.height > 500
     assert (folder / "curves.png").stat().st_size > 1000
+    page = (folder / "report.html").read_text("utf-8")
+    assert all(f">{100 * scores[name]:.2f}</td>" in page for name in ("cam", "segmentation"))
     masks = sorted((folder / "predictions" / "masks").iterdir())
     assert len(masks) == 4
     assert np.asarray(Image.open(masks[0])).max() <= 6

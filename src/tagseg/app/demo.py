@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tagseg import presets
 from tagseg.arguments import check_kinds, check_path
@@ -16,13 +15,11 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.errors import TagsegError
 from tagseg.methods.config import with_method
 
-if TYPE_CHECKING:
-    from tagseg.metrics.segmentation import SegmentationResult
-
 logger = logging.getLogger("tagseg")
 
 PICTURED = 6
 """Scenes in the grid picture."""
+REPORT = "report.html"
 
 
 def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, seed: int = 0) -> dict[str, float]:
@@ -32,8 +29,8 @@ def demo(output: str | Path = "runs/demo", steps: int = 360, scenes: int = 400, 
     an interrupted demo.
 
     Args:
-        output: folder of all files: ``grid.png``, ``curves.png``, ``scores.json``, ``predictions/``, the scenes and the
-            two runs.
+        output: folder of all files: ``report.html``, ``grid.png``, ``curves.png``, ``scores.json``, ``predictions/``,
+            the scenes and the two runs.
         steps: of each training.
         scenes: number of training scenes; there are a quarter as many for validation.
         seed: of all random draws.
@@ -95,20 +92,20 @@ def _train(config: Config) -> Path:
 
 
 def _score(plain_run: Path, run: Path, config: Config, folder: Path) -> dict[str, float]:
-    """mIoU of the CAMs of both networks, with tags, and of the segmentation of the method, without."""
+    """mIoU of the CAMs of both networks, with tags, and of the segmentation of the method, without; the report."""
     from tagseg.inference.evaluate import evaluate
     from tagseg.inference.export import save_json
+    from tagseg.reporting.report import report
 
     threshold = config.fsr.cam.background_threshold
-    results: dict[str, SegmentationResult] = {
-        name: evaluate(
-            model, config.data, what="cam", scales=config.fsr.cam.scales, background_threshold=threshold, quiet=True
-        ).result
-        for name, model in (("plain_cam", plain_run), ("cam", run))
-    }
-    evaluation = evaluate(run, config.data, scales=(1.0,), quiet=True)
-    evaluation.save(folder / "evaluation")
-    results["segmentation"] = evaluation.result
+    plain = evaluate(
+        plain_run, config.data, what="cam", scales=config.fsr.cam.scales, background_threshold=threshold, quiet=True
+    )
+    (measured,) = report(run, folder / REPORT, scales=(1.0,), quiet=True).runs
+    assert measured.scores is not None  # scenes have masks
+    assert measured.cam is not None  # and tags
+    measured.scores.save(folder / "evaluation")
+    results = {"plain_cam": plain.result, "cam": measured.cam.result, "segmentation": measured.scores.result}
     scores = {name: result.mean_iou for name, result in results.items()}
     save_json(folder / "scores.json", dict(scores))
     return scores
@@ -148,4 +145,5 @@ def _print_scores(scores: dict[str, float], folder: Path, seconds: float) -> Non
     ):
         print(f"  {100 * scores[name]:5.1f} %  {what}")
     print(f"pictures: {folder}/grid.png, {folder}/curves.png, {folder}/predictions/overlays")
+    print(f"all of it on one page: {folder}/{REPORT}")
     print("not used: the method frozen, the default for photos; this small encoder does not suit it (docs/demo.md)")

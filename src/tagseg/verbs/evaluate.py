@@ -15,7 +15,7 @@ def run(arguments: list[str]) -> None:
     from tagseg.inference.evaluate import evaluate
 
     parser = make_parser("evaluate", "Score a network on images that have masks. The data default to those of its run.")
-    parser.add_argument("model", type=str, help="run folder or .safetensors file")
+    parser.add_argument("model", type=str, help="run folder, .safetensors file or hf://OWNER/NAME")
     parser.add_class_arguments(DataConfig, "data")
     parser.add_function_arguments(evaluate, skip={"model", "data"})
     arguments = switches(arguments, parser)

@@ -10,7 +10,7 @@ def run(arguments: list[str]) -> None:
     from tagseg.inference.predict import predict
 
     parser = make_parser("predict", "Label every pixel of photos with a trained network. No tags are needed.")
-    parser.add_argument("model", type=str, help="run folder or .safetensors file")
+    parser.add_argument("model", type=str, help="run folder, .safetensors file or hf://OWNER/NAME")
     parser.add_argument("images", type=str, nargs="+", help="image files or folders")
     parser.add_argument("--output", type=str, default="predictions", help="folder for the results")
     parser.add_function_arguments(predict, skip={"model", "images", "output"})

@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> None:
         "those of the run. --data.root also tells the tags of PHOTOS.",
         "RUN [PHOTOS ...] [--output OUT] [--data.KEY VALUE ...] [--KEY VALUE ...]",
     )
-    parser.add_argument("model", type=str, help="run folder or .safetensors file")
+    parser.add_argument("model", type=str, help="run folder, .safetensors file or hf://OWNER/NAME")
     parser.add_argument("photos", type=str, nargs="*", default=[], help="image files or folders")
     parser.add_argument("--output", type=str, default="review", help="folder for the results")
     parser.add_class_arguments(DataConfig, "data")

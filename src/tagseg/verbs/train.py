@@ -24,6 +24,7 @@ def run(arguments: list[str]) -> None:
         print(f"predict with: tagseg predict {result.folder} PHOTOS --output {result.folder}/predictions")
     else:
         print(f"score its CAM with: tagseg evaluate {result.folder} --what cam")
+    print(f"look at all of it with: tagseg report {result.folder}")
 
 
 def parse_train(arguments: list[str]) -> tuple[str | None, Config]:
