@@ -35,7 +35,9 @@ from tagseg.training.train import train
 HOOKS = ("on_before_optimizer_step", "on_train_batch_end", "on_train_start")
 CALLBACKS = (Pace, Progress, ProgressLines, Scalars, Pictures)
 LENGTHS = (300, 800, 20_000)
-"""Steps of trainings whose share of pictures is computed: one at each scoring, a tenth of the training apart."""
+"""Steps of trainings whose share of pictures is computed."""
+DRAWN = 13
+"""Pictures at most by default: 10 scorings, before the first step, after a third and two thirds."""
 
 
 @contextmanager
@@ -142,7 +144,7 @@ def main() -> None:
     rows += [("a picture", f"{steps['picture']:.2f} s", f"{steps['picture'] / steps['step']:.2f} steps")]
     shares = {}
     for length in LENGTHS:
-        pictures = (11 * steps["picture"] + steps["choosing"]) / (length * steps["step"])
+        pictures = (DRAWN * steps["picture"] + steps["choosing"]) / (length * steps["step"])
         shares[str(length)] = (sum(lines.values()) / steps["step"]) + pictures
         rows.append((f"all, {length} steps with a picture at each scoring", "", f"{shares[str(length)]:.2%}"))
     rows += [

@@ -26,7 +26,7 @@ from tagseg.inference.export import blend
 PHOTOS = Path(__file__).parents[1] / "docs" / "photos"
 WIDTH, HEIGHT, GAP, LINE = 190, 143, 4, 26
 INK, SCALES = (40, 40, 40), (1.0,)
-NOTE = """No photo was trained on, none was left out.
+NOTE = """None of these photos was trained on.
 
 tagseg label is told the tags of a photo,
 tagseg predict sees the photo alone:

@@ -15,6 +15,8 @@ from ..conftest import assert_refused
 
 WRONG = 0.5
 """What the format ``wrong`` adds to a logit."""
+BESIDE = {ABOUT, "README.md", "model.safetensors"}
+"""Description, model card and the network itself."""
 
 
 @pytest.fixture

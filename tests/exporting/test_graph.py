@@ -26,10 +26,10 @@ def family(name, frozen=True):
         pytest.skip(f"timm {timm.__version__} has no {name}")
     patch = 14 if "patch14" in name else 16
     options = {"embed_dim": 48, "depth": 2, "num_heads": 3, "img_size": (3 * patch, 5 * patch)}
-    heads = {"decoder": "conv", "tag_prior": True} if frozen else {}
-    network = tiny_network(
-        config=dataclasses.replace(TINY, encoder=name, encoder_options=options, aux_layer=-1, **heads)
-    )
+    config = dataclasses.replace(TINY, encoder=name, encoder_options=options, aux_layer=-1)
+    if frozen:
+        config = dataclasses.replace(config, decoder="conv", tag_prior=True)
+    network = tiny_network(config=config)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():

@@ -18,7 +18,12 @@ EXPORTED = {
     "preprocessing": {"size": {"fixed": [32, 32]}},
     "files": {
         "onnx": {"files": ["model.onnx"], "bytes": 26_000_000, "opset": 20},
-        "onnx-int8": {"files": ["model.int8.onnx"], "bytes": 8_000_000, "warning": "4.2 % of the labels differ"},
+        "onnx-int8": {
+            "files": ["model.int8.onnx"],
+            "bytes": 8_000_000,
+            "calibration_photos": 3,
+            "warning": "4.2 % of the labels differ",
+        },
     },
     "parity": {
         "onnx": {"photos": 20, "max_difference": 2.3e-5, "largest_logit": 9.8, "equal_labels": 0.99999, "real": True},
@@ -88,6 +93,7 @@ def test_its_metadata_are_those_of_a_hub(run):
         "| `model.onnx` | onnx | 26.0 MB | 20 | 2.3e-05 (of 9.8) | 99.999 % |",
         "| `model.int8.onnx` | onnx-int8 | 8.0 MB | 3 | 4.0e-01 (of 9.8) | 95.800 % |",
         "**`model.int8.onnx`: 4.2 % of the labels differ**",
+        "`model.int8.onnx` was calibrated on the photos that it was compared on",
         "`model.int8.onnx` was compared on random images",
         "Height and width of the input are 32 pixels, whatever the photo's shape",
         "`logits`, float32 (B, 4, H/8, W/8)",

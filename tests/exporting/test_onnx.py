@@ -15,6 +15,7 @@ from tagseg.exporting.onnx import METADATA, open_file, write
 from tagseg.exporting.parity import Tolerance, check
 from tagseg.exporting.photos import RandomImages, random_images
 
+from .conftest import any_size
 from .test_graph import family, images_of, logits_of
 
 onnx = pytest.importorskip("onnx")
@@ -71,6 +72,7 @@ def test_a_fixed_size_with_a_label_map(tiny, tmp_path):
     assert (labels == ExportGraph(tiny, labels=True)(images)[1].numpy()).mean() > 0.999
 
 
+@any_size
 def test_rotary_positions_follow_the_size_and_unlikely_tags_stay_finite(tmp_path):
     network = family("vit_small_patch16_dinov3")
     assert network.tag_prior is not None
@@ -80,6 +82,12 @@ def test_rotary_positions_follow_the_size_and_unlikely_tags_stay_finite(tmp_path
     parity = check(open_file(path), graph, random_images(graph), network, real=False)
     assert parity.largest_logit > 100
     assert parity.within(Tolerance())
+
+
+def test_what_cannot_be_written_is_one_line(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.onnx, "export", None)
+    with pytest.raises(TagsegError, match=r"cannot be exported to ONNX opset 20 \(TypeError.*\): try --opset 18 or"):
+        written(tiny, tmp_path, size=32)
 
 
 def test_a_network_too_large_for_one_file(tiny, tmp_path, monkeypatch):

@@ -11,9 +11,10 @@ import torch
 
 from tagseg.errors import TagsegError
 from tagseg.exporting.graph import ExportGraph
-from tagseg.exporting.tracing import traced
+from tagseg.exporting.tracing import check_traceable, traced
 
 from ..conftest import tiny_network
+from .conftest import any_size
 from .test_graph import family, images_of, logits_of
 
 pytestmark = pytest.mark.slow
@@ -46,6 +47,7 @@ def test_it_names_no_file_of_this_machine(exported):
     assert b"graph.py" not in content
 
 
+@any_size
 @pytest.mark.parametrize(
     "name",
     ["vit_small_patch14_reg4_dinov2", "eva02_tiny_patch14_224", "vit_small_patch16_rope_mixed_224",
@@ -59,6 +61,7 @@ def test_positions_follow_the_size_of_the_input(name):
         torch.testing.assert_close(module(images), logits_of(network, images), rtol=1e-4, atol=1e-4)
 
 
+@any_size
 def test_an_encoder_that_cannot_be_traced():
     network = tiny_network()
 
@@ -68,6 +71,13 @@ def test_an_encoder_that_cannot_be_traced():
 
     network.encoder.blocks[0] = Odd()
     with pytest.raises(
-        TagsegError, match=r"vit_tiny_patch16_224 cannot be traced by torch.export \(.*\): try --size N"
+        TagsegError, match=r"vit_tiny_patch16_224 cannot be traced by torch.export \(.*\): try --size N, a fixed size,"
     ):
         traced(ExportGraph(network))
+
+
+def test_an_old_pytorch_is_refused_for_any_size_alone(tiny, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.7.0")
+    with pytest.raises(TagsegError, match=r"any size needs PyTorch 2\.11 or newer, and this is 2\.7\.0: give --size N"):
+        traced(ExportGraph(tiny))
+    check_traceable(32)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from html import unescape
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from tagseg.cli import main
+from tagseg.config import replace
 from tagseg.config_file import read_config
 from tagseg.data.images import read_image
 from tagseg.data.sources import load
@@ -21,6 +24,7 @@ from tagseg.reporting.page.page import LIMIT, save_page
 from tagseg.reporting.report import report
 from tagseg.reviewing.agreement import photo_iou
 from tagseg.reviewing.review import review
+from tagseg.verbs.train import parse_train
 
 from ..conftest import assert_refused
 from .conftest import EVIL_PHOTO, NAMES, make_run
@@ -108,6 +112,7 @@ def test_the_partition_of_fsr_is_that_of_its_auxiliary_cam(page, reported, run):
         pixels = resize(to_input(network, read_image(sample.image)), (32, 32))
         cam = class_cams(network, pixels, config.fsr.cam.scales).auxiliary[0]
         highest = cam[list(sample.tags)].amax(0) if sample.tags else torch.zeros(32, 32)
+        assert sample.mask is not None
         truth = sample.mask()
         rows, columns = (np.arange(side) * 32 // side for side in truth.shape)
         near = highest.numpy()[np.ix_(rows, columns)] >= config.fsr.partition.high
@@ -178,6 +183,20 @@ def test_data_settings_and_commands_are_there(page, run):
     assert (run / "config.yaml").read_text() in repeat
     assert f"tagseg train --config {run / 'config.yaml'}" in repeat
     assert f"tagseg evaluate {run} --scales '[1.0]' --crf true\n" in repeat
+
+
+def test_commands_of_the_page_give_its_training_and_its_scores(page, run, evaluations, capsys):
+    commands = [
+        shlex.split(line)[1:]
+        for block in re.findall(r'<pre id="(?:training|scores)-0".*?>(.*?)</pre>', page, re.DOTALL)
+        for line in unescape(block).splitlines()
+    ]
+    assert [command[0] for command in commands] == ["train", "evaluate", "evaluate"]
+    config = read_config(run / "config.yaml")
+    assert parse_train(commands[0][1:])[1] == replace(config, run={"output": f"{config.run.output}_again"})
+    for command, evaluation in zip(commands[1:], evaluations, strict=True):
+        assert main(command) == 0
+        assert f"\nmIoU  {100 * evaluation.result.mean_iou:.2f}" in re.sub("  +", "  ", capsys.readouterr().out)
 
 
 def test_a_gallery_that_does_not_fit_is_cut_and_says_so(reported, tmp_path):

@@ -8,6 +8,7 @@ from tagseg.serving.collection import Collection
 from tagseg.training.train import train
 
 from ..training.conftest import frozen_config
+from .served import running, serving_of
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,20 @@ def collection(run):
     """The run's photos, opened."""
     with Collection.open(run) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def trying(tiny):
+    """The address of a server without a collection."""
+    with running(serving_of(tiny)) as client:
+        yield str(client.base_url)
+
+
+@pytest.fixture
+def correcting(run, collection):
+    """The address of a server of the run."""
+    with running(serving_of(run, collection)) as client:
+        yield str(client.base_url)
 
 
 def rows_of(collection):

@@ -196,7 +196,7 @@ def test_threads_read_while_others_write(collection):
 
     def read():
         try:
-            for _ in range(15):
+            for _ in range(5):
                 for row in rows:
                     assert set(np.unique(collection.mask(row.id))) <= {0, 1, 2, 3}
                 assert collection.photos()[0] == 6

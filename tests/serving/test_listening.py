@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tagseg.serving import listening
-from tagseg.serving.serve import _address, rules_of
+from tagseg.serving.serve import Address, _shown, rules_of
 
 from ..conftest import assert_refused
 
@@ -44,27 +44,25 @@ def test_addresses_that_are_none_are_told(host, port, part):
 
 def test_only_other_machines_need_a_token():
     with listening.listen("127.0.0.1", 0) as bound:
-        rules = rules_of(bound, "127.0.0.1", None)
+        rules = rules_of(bound, Address())
         assert rules.token is None
         assert rules.hosts == {"localhost", "127.0.0.1", "::1"}
-        assert _address(bound, "127.0.0.1", rules) == f"http://127.0.0.1:{bound.getsockname()[1]}/"
-        assert rules_of(bound, "127.0.0.1", "a-token-of-mine").token == "a-token-of-mine"
+        assert _shown(bound, "127.0.0.1", rules) == f"http://127.0.0.1:{bound.getsockname()[1]}/"
+        assert rules_of(bound, Address(token="a-token-of-mine")).token == "a-token-of-mine"
         for token in ("short", "with spaces in it", "semi;colons;in;it", ""):
-            assert_refused(lambda token=token: rules_of(bound, "127.0.0.1", token), "token is not as expected")
+            assert_refused(lambda token=token: Address(token=token), "token is not as expected")
     with listening.listen("0.0.0.0", 0) as bound:
-        first, second = (rules_of(bound, "0.0.0.0", None) for _ in range(2))
+        first, second = (rules_of(bound, Address("0.0.0.0")) for _ in range(2))
         assert first.token
         assert len(first.token) >= 32
         assert first.token != second.token
         assert first.hosts is None
-        address = _address(bound, "0.0.0.0", first)
+        address = _shown(bound, "0.0.0.0", first)
         assert address == f"http://{socket.gethostname()}:{bound.getsockname()[1]}/?token={first.token}"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "notebook"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGINT, True)]
-)
+@pytest.mark.parametrize(("number", "notebook"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_a_signal_ends_the_server_at_once_and_is_told(number, notebook):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -75,14 +73,15 @@ def test_a_signal_ends_the_server_at_once_and_is_told(number, notebook):
     before = signal.getsignal(number)
     with listening.listen("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
-        held = []
+        held: list[bytes] = []
+        ended = threading.Event()
 
         def end():
             with socket.create_connection(("127.0.0.1", port), 10) as open_one:
                 open_one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 held.append(open_one.recv(10))
                 os.kill(os.getpid(), number)
-                time.sleep(6)
+                ended.wait(20)
 
         thread = threading.Thread(target=end)
         thread.start()
@@ -95,7 +94,8 @@ def test_a_signal_ends_the_server_at_once_and_is_told(number, notebook):
             assert asyncio.run(cell()) == number
         else:
             assert listening.run(app, bound) == number
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 8  # two seconds where the machine is not busy
+        ended.set()
         assert held[0].startswith(b"HTTP")
         assert signal.getsignal(number) == before
         thread.join()

@@ -68,6 +68,7 @@ def test_the_network_is_an_ordinary_one(run):
     assert all(torch.equal(value, encoders[1][name]) for name, value in encoders[0].items())
 
 
+@pytest.mark.slow
 def test_the_same_corrections_give_the_same_masks_whatever_the_way_to_them(run, tmp_path):
     other = tmp_path / "other" / "run"
     shutil.copytree(run.parent, other.parent)

@@ -38,6 +38,7 @@ def pictured(run, tmp_path_factory):
     return train(replace(config, run={**TENSORBOARD, "output": str(output)}))
 
 
+@pytest.mark.slow
 def test_weights_losses_and_scores_are_those_of_a_run_without_pictures(run, pictured):
     _, plain = run
     assert weights_equal(plain.folder, pictured.folder)
@@ -46,6 +47,7 @@ def test_weights_losses_and_scores_are_those_of_a_run_without_pictures(run, pict
     assert plain.scores == pictured.scores
 
 
+@pytest.mark.slow
 def test_a_run_resumed_with_pictures_ends_as_one_without(run, tmp_path):
     config, plain = run
     config = replace(config, run={**TENSORBOARD, "output": str(tmp_path)})
@@ -58,6 +60,7 @@ def test_a_run_resumed_with_pictures_ends_as_one_without(run, tmp_path):
     assert [one.step for one in events(tmp_path).Images("photos")] == [8], "0 is before it"
 
 
+@pytest.mark.slow
 def test_tensorboard_has_pictures_at_even_steps_and_at_scorings(pictured):
     images = events(pictured.folder).Images("photos")
     assert {0, 8} <= {one.step for one in images} <= {0, 4, 8}
@@ -67,6 +70,7 @@ def test_tensorboard_has_pictures_at_even_steps_and_at_scorings(pictured):
     assert len({one.encoded_image_string for one in images}) == len(images), "the network changes"
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_curves_beside_the_losses(pictured):
     log = events(pictured.folder)
     names = {"train/loss", "train/uncertain", "rate/encoder", "rate/heads", "gradient/norm", "speed/images_per_second",
@@ -148,6 +152,7 @@ def test_even_steps():
     assert even_steps(0, 10) == frozenset()
 
 
+@pytest.mark.slow
 def test_none_are_made_where_none_are_wanted_or_kept(tagged_folder, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("no photo is to be chosen")
@@ -159,6 +164,7 @@ def test_none_are_made_where_none_are_wanted_or_kept(tagged_folder, tmp_path, mo
     assert events(tmp_path / "off").Tags()["images"] == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_told_once_and_the_training_goes_on(tagged_folder, tmp_path, monkeypatch, caplog):
     def broken(*_):
         raise TagsegError("mask.png cannot be read")

@@ -16,6 +16,7 @@ def stages(records):
     return list(dict.fromkeys(record["stage"] for record in records))
 
 
+@pytest.mark.slow
 def test_a_training_by_steps_tells_everything(run):
     _, result = run
     records = read_progress(result.folder)
@@ -29,11 +30,12 @@ def test_a_training_by_steps_tells_everything(run):
     assert middle["rates"]["heads"] > middle["rates"]["encoder"] > 0
     assert last["images_per_second"] > 0
     assert last["memory"]["process"] > 1e7
-    assert {f"val/{name}": value for name, value in last["scores"].items()} == pytest.approx(result.scores)
+    assert {f"val/{name}": value for name, value in last["scores"].items()} == pytest.approx(result.scores, rel=1e-5)
     assert [record["time"] for record in records] == sorted(record["time"] for record in records)
     assert all(record["state"] == "running" for record in records[:-1])
 
 
+@pytest.mark.slow
 def test_scoring_has_its_own_steps_and_ends_with_the_scores(run):
     records = read_progress(run[1].folder)
     begun = [index for index, record in enumerate(records) if record["stage"] == "scoring" and not record["step"]]
@@ -41,9 +43,11 @@ def test_scoring_has_its_own_steps_and_ends_with_the_scores(run):
     for index, step in zip(begun, (4, 8), strict=True):
         after = next(record for record in records[index:] if record["stage"] == "training")
         assert after["step"] == step
-        assert after["scores"]["student/segmentation"] == logged(run[1].folder)[step - 1]["val/student/segmentation"]
+        expected = logged(run[1].folder)[step - 1]["val/student/segmentation"]
+        assert after["scores"]["student/segmentation"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_goes_on_in_the_same_file_behind_a_torn_line(tagged_folder, tmp_path):
     config = tiny_config(tagged_folder, tmp_path, run={"steps": 4, "validate_every": 0})
     with pytest.raises(KeyboardInterrupt):
@@ -58,6 +62,7 @@ def test_a_resumed_training_goes_on_in_the_same_file_behind_a_torn_line(tagged_f
     assert (2, "running") in steps[steps.index((2, "stopped")) :], "goes on with step 2"
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_says_why(tagged_folder, tmp_path):
     def fail(trainer, module):
         raise TagsegError("broken: mend it")
@@ -90,7 +95,7 @@ def test_the_frozen_mode_tells_its_stages_the_decoders_loss_and_the_scores(froze
     assert decoder[-1]["images_per_second"] > 0
     last = records[-1]
     assert last["state"] == "done"
-    assert {f"val/{name}": value for name, value in last["scores"].items()} == result.scores
+    assert {f"val/{name}": value for name, value in last["scores"].items()} == pytest.approx(result.scores, rel=1e-5)
     assert not (result.folder / "logs").exists()
 
 

@@ -198,6 +198,7 @@ def _each(work: _Work, formats: dict[str, ExportFormat], place: Path) -> Iterato
 @contextmanager
 def _workplace(folder: Path) -> Iterator[Path]:
     """A hidden folder inside, which is removed at the end, so that files are moved within one disk."""
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
@@ -211,6 +212,8 @@ def _workplace(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _publish(path: Path, final: Path) -> None:

@@ -119,6 +119,8 @@ def _files(facts: CardFacts) -> str:
         ))  # fmt: skip
         if parity and not parity.get("real", True):
             remarks.append(f"`{file.get('file')}` was compared on random images, as no photo was at hand.")
+        if file.get("calibrated"):
+            remarks.append(f"`{file.get('file')}` was calibrated on the photos that it was compared on.")
         if file.get("warning"):
             remarks.append(f"**`{file.get('file')}`: {escaped(str(file['warning']))}**")
     header = ("file", "format", "size", "compared on photos", "logits differ by at most", "equal labels")

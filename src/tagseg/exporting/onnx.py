@@ -61,7 +61,8 @@ def _export(graph: ExportGraph, path: Path, about: Mapping[str, Any], opset: int
                 external_data=False, verbose=False,
             )  # fmt: skip
     except Exception as error:  # the exporter raises errors of many kinds
-        raise cannot(graph, "exported to ONNX", error) from error
+        other = f"--opset {OPSETS[0]}" if opset != OPSETS[0] else ""
+        raise cannot(graph, f"exported to ONNX opset {opset}", error, other) from error
     assert result is not None
     result.save(path, external_data=False)
     _describe(path, graph, about, opset)

@@ -76,7 +76,7 @@ class Parity:
         what = "photos" if self.real else "random images"
         return (
             f"parity on {self.photos} {what}: logits differ by at most {self.max_difference:.1e}, "
-            f"{100 * self.equal_labels:.3f} % equal labels"
+            f"{100 * self.equal_labels:.4f} % equal labels"
         )
 
 

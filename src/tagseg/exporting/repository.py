@@ -64,6 +64,7 @@ def files_of(description: Mapping[str, Any]) -> list[dict[str, Any]]:
             "size": fixed[0] if fixed else None,
             "parity": parity.get(name, {}),
             "warning": facts.get("warning"),
+            "calibrated": "calibration_photos" in facts,
         }
         for name, facts in description.get("files", {}).items()
     ]

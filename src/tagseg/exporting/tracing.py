@@ -15,6 +15,20 @@ from torch.export import Dim, ExportedProgram
 from tagseg.errors import TagsegError
 from tagseg.exporting.graph import FEWEST_PATCHES, INPUT, ExportGraph
 
+ANY_SIZE_SINCE = (2, 11)
+"""The PyTorch since which graphs of any size were tested; 2.7 fixes the batch of the example and says so."""
+
+
+def check_traceable(size: int | None) -> None:
+    """Raise ``TagsegError`` where this PyTorch cannot trace a graph of any size (``size`` is ``None``)."""
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if size is None and version < ANY_SIZE_SINCE:
+        since = ".".join(map(str, ANY_SIZE_SINCE))
+        raise TagsegError(
+            f"a graph of any size needs PyTorch {since} or newer, and this is {torch.__version__}: give --size N, a "
+            "fixed size, or install a newer PyTorch"
+        )
+
 
 def traced(graph: ExportGraph) -> ExportedProgram:
     """The graph as operations, without what tells of the machine it was traced on.
@@ -22,6 +36,7 @@ def traced(graph: ExportGraph) -> ExportedProgram:
     Raises:
         TagsegError: the encoder cannot be traced.
     """
+    check_traceable(graph.size)
     try:
         with quietly(), _sizes_stay_symbols(graph):
             program = torch.export.export(graph, (graph.example(),), dynamic_shapes=_shapes(graph), strict=False)
@@ -32,9 +47,10 @@ def traced(graph: ExportGraph) -> ExportedProgram:
     return program
 
 
-def cannot(graph: ExportGraph, what: str, error: Exception) -> TagsegError:
-    """The error of an encoder that an exporter does not take."""
-    way_out = "try --size N, a fixed size, or a newer PyTorch" if graph.size is None else "try a newer PyTorch"
+def cannot(graph: ExportGraph, what: str, error: Exception, other: str = "") -> TagsegError:
+    """The error of an encoder that an exporter does not take; ``other`` is a way out to try first."""
+    ways = [other, "--size N, a fixed size," if graph.size is None else "", "a newer PyTorch"]
+    way_out = f"try {' or '.join(filter(None, ways))}"
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     encoder = graph.network.config.encoder
     return TagsegError(f"{encoder} cannot be {what} ({type(error).__name__}: {first}): {way_out}")

@@ -39,7 +39,8 @@ class Predictor:
     """A network that labels photos: ``tagseg.load("runs/photos")(photo).mask``; ``tagseg.load`` is its other name.
 
     Args:
-        model: run folder, ``.safetensors`` file or a network (which is put into evaluation mode on ``device``).
+        model: run or exported folder, ``.safetensors`` file, ``hf://OWNER/NAME`` on a Hugging Face hub, or a network
+            (which is put into evaluation mode on ``device``).
         scales: factors of the image size for multi-scale testing.
         mirror: test-time flip augmentation (image and horizontal flip).
         size: side in pixels of a square that photos are resized to for the network; default: native size.

@@ -105,6 +105,16 @@ class MeasuredRun:
     partition: tuple[RegionResult, ...] = field(default=())
     review: Review | None = None
 
+    def headline(self) -> str:
+        """Its name and most important numbers, or the estimate where nothing was scored, in a line."""
+        if self.scores is None:
+            return f"{self.run.name}: {self.review.summary() if self.review else 'nothing was scored'}"
+        after = self.scores.crf_result
+        crf = "" if after is None else f", with CRF {100 * after.mean_iou:.2f} %"
+        what = "segmentation" if self.run.segments else "CAM"
+        mean = f"{100 * self.scores.result.mean_iou:.2f} %"
+        return f"{self.run.name}: {what} mIoU {mean}{crf} ({len(self.photos)} photos of {self.split})"
+
     @cached_property
     def by_name(self) -> dict[str, PhotoScore]:
         """The photos by their names."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import torch
 from PIL import Image
@@ -15,6 +17,8 @@ from tagseg.inference.segment import cam_label_map
 from tagseg.model.network import Network
 from tagseg.progress import progress
 from tagseg.reporting.certainty import RegionResult, RegionScore
+
+_BATCH = 8
 
 
 @torch.inference_mode()
@@ -34,14 +38,17 @@ def method_partition(
         quiet: no progress bar.
     """
     score, device = RegionScore(), next(network.parameters()).device
+    samples = iter(images.samples)
     with progress(len(images), "partition", quiet=quiet) as bar:
-        for sample, (pixels, tags) in zip(images.samples, whole_loader(images, side, 1, 0), strict=True):
-            assert sample.mask is not None  # scored images have one
-            truth, pixels = sample.mask(), pixels.to(device)
-            cam = class_cams(network, network.normalise(pixels), settings.cam.scales).auxiliary
-            regions = partition(cam, tags.to(device), pixels / 255, settings.partition)[0].cpu().numpy()
-            enlarged = Image.fromarray(regions).resize((truth.shape[1], truth.shape[0]), Image.Resampling.NEAREST)
-            labels = cam_label_map(cam[0], sample.tags, truth.shape, settings.partition.low)
-            score.update(np.asarray(enlarged), labels, truth)
-            bar.update()
+        for pixels, tags in whole_loader(images, side, _BATCH, 0):
+            pixels, tags = pixels.to(device), tags.to(device)
+            cams = class_cams(network, network.normalise(pixels), settings.cam.scales, tags).auxiliary
+            regions = partition(cams, tags, pixels / 255, settings.partition).cpu().numpy()
+            for sample, cam, region in zip(islice(samples, len(tags)), cams, regions, strict=True):
+                assert sample.mask is not None  # scored images have one
+                truth = sample.mask()
+                enlarged = Image.fromarray(region).resize((truth.shape[1], truth.shape[0]), Image.Resampling.NEAREST)
+                labels = cam_label_map(cam, sample.tags, truth.shape, settings.partition.low)
+                score.update(np.asarray(enlarged), labels, truth)
+                bar.update()
     return score.compute()

@@ -22,6 +22,10 @@ from tagseg.reporting.opened_run import OpenedRun, open_runs
 from tagseg.reporting.page.page import save_page
 
 MOST_RUNS, MOST_PHOTOS = 8, 24
+_KINDS = {
+    "limit": "whole", "scales": "numbers", "mirror": "switch", "size": "whole?", "max_side": "whole?", "crf": "switch",
+    "cam": "switch", "gallery": "whole", "precision": "text", "batch": "whole", "quiet": "switch",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,7 @@ class Report:
 
     def summary(self) -> str:
         """The score of each run, a line each."""
-        width = max(len(one.run.name) for one in self.runs)
-        return "\n".join(f"{one.run.name:<{width}}  {_score(one)}" for one in self.runs)
+        return "\n".join(one.headline() for one in self.runs)
 
 
 def report(
@@ -87,10 +90,7 @@ def report(
     Raises:
         TagsegError: bad settings, no or a damaged run, runs with different classes, unreadable photos or masks.
     """
-    check_kinds(
-        locals(), limit="whole", scales="numbers", mirror="switch", size="whole?", max_side="whole?", crf="switch",
-        cam="switch", gallery="whole", precision="text", batch="whole", quiet="switch",
-    )  # fmt: skip
+    check_kinds(locals(), **_KINDS)
     given, path = _checked(runs, output, data, split, limit, gallery)
     check_scales(scales)
     network = {"scales": scales, "mirror": mirror, "size": size, "max_side": max_side, "precision": precision,
@@ -164,13 +164,3 @@ def _checked(
     if not 0 <= gallery <= MOST_PHOTOS:
         raise TagsegError(f"gallery is {gallery}, expected 0 to {MOST_PHOTOS} photos of each group")
     return several, path
-
-
-def _score(one: MeasuredRun) -> str:
-    if one.scores is not None:
-        after = one.scores.crf_result
-        crf = "" if after is None else f", with CRF {100 * after.mean_iou:.2f} %"
-        what = "segmentation" if one.run.segments else "CAM"
-        return f"{what} mIoU {100 * one.scores.result.mean_iou:.2f} %{crf} ({len(one.photos)} photos of {one.split})"
-    assert one.review is not None  # one or the other
-    return one.review.summary()

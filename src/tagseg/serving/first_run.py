@@ -12,7 +12,8 @@ from tagseg.config import Config
 from tagseg.config import replace as with_settings
 from tagseg.config_file import NAME, read_config
 from tagseg.errors import TagsegError
-from tagseg.model.checkpoint import NAMES
+from tagseg.model.checkpoint import NAMES, find_network
+from tagseg.model.hub import PUBLISHED, is_hub_address
 from tagseg.presets import PRESETS
 from tagseg.training.run_folder import NETWORK
 
@@ -35,13 +36,15 @@ def given(source: str | Path, config: Config | None = None) -> Given:
     """What a source is; tagged photos are trained on first, or their finished run is taken.
 
     Args:
-        source: run folder, ``.safetensors`` file, or folder of tagged photos.
+        source: run or exported folder, ``.safetensors`` file, ``hf://OWNER/NAME``, or folder of tagged photos.
         config: of the training on photos; ``None``: ``default_config``.
 
     Raises:
         TagsegError: there is nothing of the kind, a run that is not finished, or another run in its place.
     """
     check_path("source", source, "a run folder, a .safetensors file or a folder of tagged photos (str or Path)")
+    if is_hub_address(source):
+        return Given(find_network(source), None)
     path = Path(source).expanduser()
     if not path.exists():
         raise TagsegError(f"{path} does not exist, expected a run, a .safetensors file or a folder of tagged photos")
@@ -67,7 +70,7 @@ def is_photos(path: Path) -> bool:
     Raises:
         TagsegError: it is a run that is not finished.
     """
-    if not path.is_dir() or any((path / name).is_file() for name in NAMES):
+    if not path.is_dir() or any((path / name).is_file() for name in (*NAMES, PUBLISHED)):
         return False
     if (path / NAME).is_file() and _is_config(path / NAME):
         raise TagsegError(f"{path} is a run without a network yet: finish it with tagseg train --resume {path}")

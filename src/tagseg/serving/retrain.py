@@ -24,6 +24,9 @@ from tagseg.serving.heads import with_own_heads
 STEPS = 40
 """Fewest steps of the decoder, which goes on from that of the run; more where that is what one pass over the photos
 takes, and never more than the run's."""
+WAY = 0.5
+"""How far the decoder's weights go from the run's to those after these steps: so few steps alone cost some of what it
+knows of new photos (docs/serve.md)."""
 
 Report = Callable[[str, float], None]
 """Is told the stage and the share of the work that is done, 0 to 1."""
@@ -104,6 +107,9 @@ def retrained(
         device,
         lambda done, loss, rate: report("decoder", 0.4 + 0.4 * done / steps),
     )
+    with torch.no_grad():
+        for own, run in zip(network.decoder.parameters(), start.decoder.parameters(), strict=True):
+            own.lerp_(run, 1 - WAY)
     return network.requires_grad_(False).eval(), told
 
 

@@ -7,9 +7,10 @@ import re
 import secrets
 import signal
 import socket
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tagseg.arguments import check_kinds
 from tagseg.config import Config
@@ -33,6 +34,27 @@ _NEEDED = ("fastapi", "uvicorn", "python_multipart")
 logger = logging.getLogger("tagseg")
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens, and how the page is reached; arguments of ``serve``.
+
+    Raises:
+        TagsegError: a token that no cookie can hold, or one that is easily guessed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    token: str | None = None
+    browser: bool = False
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{12,200}", self.token):
+            raise TagsegError(
+                "token is not as expected, 12 to 200 letters, digits, dots, hyphens or underscores: leave it out and "
+                "one is made"
+            )
+
+
 def serve(
     source: str | Path,
     *,
@@ -54,12 +76,12 @@ def serve(
 ) -> None:
     """Serve a page on which people try a network on photos, correct the tags of its collection, and train it again.
 
-    Returns after SIGTERM; masks are those of ``predict`` with the same settings.
+    Masks are those of ``predict`` with the same settings. Returns after SIGTERM.
 
     Args:
         source: run folder, ``.safetensors`` file, or folder of tagged photos, on which a run is trained first.
         config: of the training on photos; default: the preset ``frozen``, in ``runs/NAME``.
-        host: name or address to listen on. Others than this machine's own need the token, and can read what is sent.
+        host: name or address to listen on. Others than this machine's own need the token; nothing is encrypted.
         port: to listen on, 0 for any that is free; default: 8350, or the next free one.
         token: what each request must show; default: none on this machine alone, else one that is made and printed.
         max_bytes: most bytes of an upload.
@@ -78,38 +100,39 @@ def serve(
         TagsegError: nothing to serve, bad settings, a port that is taken, or packages that are missing.
         KeyboardInterrupt: Ctrl-C.
     """
-    check_kinds(
-        locals(), host="text", port="whole?", token="text?", max_bytes="whole", max_pixels="whole", max_store="whole",
-        browser="switch",
-    )  # fmt: skip
+    check_kinds(locals(), host="text", port="whole?", token="text?", max_bytes="whole", max_pixels="whole",
+                max_store="whole", browser="switch")  # fmt: skip
     _check_packages()
-    limits = Limits(bytes=max_bytes, pixels=max_pixels, store=max_store)
+    limits, address = Limits(bytes=max_bytes, pixels=max_pixels, store=max_store), Address(host, port, token, browser)
     listen(host, port).close()  # errors in the address come before a training
-    found = given(source, config)
-    from tagseg.inference.predictor import Predictor
+    settings = {"scales": scales, "mirror": mirror, "size": size, "max_side": max_side, "crf_settings": crf_settings,
+                "precision": precision, "device": device}  # fmt: skip
+    if _run(_opened(given(source, config), settings, limits), address) == signal.SIGINT:
+        raise KeyboardInterrupt("the server has ended; corrections are saved")
 
+
+def _opened(found: Given, settings: dict[str, Any], limits: Limits) -> Serving:
+    """What is served: the network and, where there is one, the collection.
+
+    Args:
+        found: what there is.
+        settings: of the ``Predictor``.
+        limits: of what is taken.
+    """
+    from tagseg.inference.predictor import Predictor
+    from tagseg.serving.segmenter import Segmenter
+    from tagseg.serving.state import Serving
+
+    _check_segmentation(found)
     collection = _collection(found)
     try:
-        predictor = Predictor(
-            found.network if collection is None else collection.network, scales=scales, mirror=mirror, size=size,
-            max_side=max_side, crf_settings=crf_settings, precision=precision, device=device,
-        )  # fmt: skip
-        _check_segmentation(found)
-        from tagseg.serving.segmenter import Segmenter
-        from tagseg.serving.state import Serving
-
-        segmenter = Segmenter(predictor, crf_settings, *_regions(found))
-        serving = Serving(_name(found), segmenter, collection, limits)
+        predictor = Predictor(found.network if collection is None else collection.network, **settings)
+        segmenter = Segmenter(predictor, settings["crf_settings"], *_regions(found))
+        return Serving(found.network.resolve().name, segmenter, collection, limits)
     except BaseException:
         if collection is not None:
             collection.close()
         raise
-    try:
-        ended_by = _listen_and_run(serving, host, port, token, browser)
-    finally:
-        serving.close()
-    if ended_by == signal.SIGINT:
-        raise KeyboardInterrupt("the server has ended; corrections are saved")
 
 
 def _check_packages() -> None:
@@ -119,10 +142,6 @@ def _check_packages() -> None:
             f"tagseg serve needs packages that are not installed ({', '.join(missing).replace('_', '-')}), expected "
             'them: pip install "tagseg[serve]"'
         )
-
-
-def _name(found: Given) -> str:
-    return found.network.resolve().name
 
 
 def _collection(found: Given) -> Collection | None:
@@ -157,41 +176,36 @@ def _regions(found: Given) -> tuple[PartitionConfig, CamConfig]:
     )
 
 
-def _listen_and_run(serving: Serving, host: str, port: int | None, token: str | None, browser: bool) -> int | None:
+def _run(serving: Serving, address: Address) -> int | None:
+    """Serve until a signal ends it, which is returned."""
     from tagseg.serving.app import make_app
 
-    bound = listen(host, port)
     try:
-        rules = rules_of(bound, host, token)
-        address = _address(bound, host, rules)
-        count = "" if serving.collection is None else f", {len(serving.collection):,} photos to correct"
-        print(f"serving {serving.name} ({len(serving.segmenter.classes)} classes{count}); Ctrl-C ends it", flush=True)
-        print(address, flush=True)
-        if browser:
-            import webbrowser
+        with listen(address.host, address.port) as bound:
+            rules = rules_of(bound, address)
+            shown = _shown(bound, address.host, rules)
+            count = "" if serving.collection is None else f", {len(serving.collection):,} photos to correct"
+            classes = f"{len(serving.segmenter.classes)} classes"
+            print(f"serving {serving.name} ({classes}{count}); Ctrl-C ends it", flush=True)
+            print(shown, flush=True)
+            if address.browser:
+                import webbrowser
 
-            webbrowser.open(address)
-        return run(make_app(serving, rules), bound)
+                webbrowser.open(shown)
+            return run(make_app(serving, rules), bound)
     finally:
-        bound.close()
+        serving.close()
 
 
-def rules_of(bound: socket.socket, host: str, token: str | None) -> Rules:
-    """Who may ask: on this machine's own addresses by their names, elsewhere with a token.
-
-    Raises:
-        TagsegError: a token that no cookie can hold, or one that is easily guessed.
-    """
-    if token is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{12,200}", token):
-        raise TagsegError("token is not as expected, 12 to 200 letters, digits, dots, hyphens or underscores: leave it "
-                          "out and one is made")  # fmt: skip
+def rules_of(bound: socket.socket, address: Address) -> Rules:
+    """Who may ask: on this machine's own addresses by their names, elsewhere with a token."""
     cookie = f"tagseg_token_{bound.getsockname()[1]}"
     if is_loopback(bound):
-        return Rules(LOOPBACK | {host.lower(), bound.getsockname()[0]}, token, cookie)
-    return Rules(None, token or secrets.token_urlsafe(24), cookie)
+        return Rules(LOOPBACK | {address.host.lower(), bound.getsockname()[0]}, address.token, cookie)
+    return Rules(None, address.token or secrets.token_urlsafe(24), cookie)
 
 
-def _address(bound: socket.socket, host: str, rules: Rules) -> str:
+def _shown(bound: socket.socket, host: str, rules: Rules) -> str:
     """What to open in a browser."""
     anywhere = bound.getsockname()[0] in ("0.0.0.0", "::")
     name = socket.gethostname() if anywhere else host

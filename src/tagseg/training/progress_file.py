@@ -61,8 +61,9 @@ class ProgressLine:
         fraction = min(1.0, self.step / self.steps) if self.steps else 1.0
         own = asdict(self)
         stage = {name: own.pop(name) for name in ("stage", "step", "steps")}
-        record = {"time": round(now, 3), **stage, "fraction": round(fraction, 4), **own}
-        return (json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n").encode()
+        rest = _short({**stage, "fraction": round(fraction, 4), **own})
+        assert isinstance(rest, dict)  # as what is given
+        return (json.dumps({"time": round(now, 3), **rest}, allow_nan=False) + "\n").encode()
 
 
 class ProgressFile:
@@ -173,8 +174,10 @@ def reason_of(exception: BaseException) -> str:
     return own[:500]
 
 
-def _finite(value: object) -> object:
-    """The value with None for every number that JSON has no name for."""
+def _short(value: object) -> object:
+    """The value with six digits of every number, and None for those that JSON has no name for."""
     if isinstance(value, Mapping):
-        return {name: _finite(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return {name: _short(part) for name, part in value.items()}
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -11,8 +11,8 @@ from tagseg.reporting.page.html import Html, details, element, percent, section,
 from tagseg.reporting.page.lines import Points, lines, thinned
 
 NOTHING_LOGGED = "no step was logged (logs/part_*/metrics.csv): an earlier version, or --run.logger none"
-FROZEN = {"loss of the decoder": ("train/loss",)}
-"""The panel of the method ``frozen``."""
+TOTAL = {"loss": ("train/loss",)}
+"""The panel above the others, the only one of the method ``frozen``."""
 _ROWS = 12
 _SHARES = "mIoU"
 
@@ -33,7 +33,7 @@ def curve_section(runs: Sequence[MeasuredRun]) -> Html:
 
 def _panels(series: Mapping[str, Points], name: str) -> list[object]:
     """The usual panels, then all other quantities by what stands before their ``/``."""
-    shown = {title: [key for key in keys if key in series] for title, keys in {**FROZEN, **PANELS}.items()}
+    shown = {title: [key for key in keys if key in series] for title, keys in {**TOTAL, **PANELS}.items()}
     used = {key for keys in shown.values() for key in keys}
     usual = [
         _panel(f"{name}-{place}", title, {key: series[key] for key in keys})

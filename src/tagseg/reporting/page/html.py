@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -14,6 +15,7 @@ class Html(str):
 
 
 _VOID = ("br", "img", "input", "meta")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
 
 def element(tag: str, *content: object, **attributes: object) -> Html:
@@ -52,7 +54,7 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.1f}".removesuffix(".0")
     text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return "".join(letter if letter >= " " or letter in "\n\t" else "\ufffd" for letter in text)
+    return _CONTROL.sub("\ufffd", text)
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -15,7 +15,7 @@ from tagseg.reporting.page.comparison_section import comparison_section
 from tagseg.reporting.page.curve_section import curve_section
 from tagseg.reporting.page.data_section import data_section
 from tagseg.reporting.page.gallery_section import GallerySection
-from tagseg.reporting.page.html import Html, element, join, percent
+from tagseg.reporting.page.html import Html, element, join
 from tagseg.reporting.page.mistake_sections import (
     boundary_section,
     certainty_section,
@@ -85,9 +85,8 @@ def _document(runs: Sequence[MeasuredRun], content: list[object]) -> str:
     style, script = (_part(name) for name in ("report.css", "report.js"))
     title = f"tagseg report: {', '.join(one.run.name for one in runs)}"
     body = join(content)
-    links = [
-        element("a", text, href=f"#{name}") for name, text in _HEADINGS.items() if f'<section id="{name}"' in _ids(body)
-    ]
+    there = {name: text for name, text in _HEADINGS.items() if f'<section id="{name}"' in body}  # no name looks so
+    links = [element("a", text, href=f"#{name}") for name, text in there.items()]
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
     head = element(
         "head",
@@ -99,7 +98,7 @@ def _document(runs: Sequence[MeasuredRun], content: list[object]) -> str:
         element("style", style),
     )
     switch = element("button", "Dark or light", type="button", id="theme")
-    header = element("header", element("h1", title), element("p", _summary(runs)), switch)
+    header = element("header", element("h1", title), element("p", "; ".join(one.headline() for one in runs)), switch)
     whole = element(
         "html", head,
         element("body", header, element("nav", links, aria_label="Sections"), element("main", body),
@@ -107,26 +106,6 @@ def _document(runs: Sequence[MeasuredRun], content: list[object]) -> str:
         lang="en",
     )  # fmt: skip
     return f"<!doctype html>\n{whole}\n"
-
-
-def _ids(body: Html) -> str:
-    """The body, whose sections begin as ``section`` writes them: names and texts are escaped and cannot look so."""
-    return body
-
-
-def _summary(runs: Sequence[MeasuredRun]) -> str:
-    """The most important numbers in a line."""
-    parts = []
-    for one in runs:
-        if one.scores is not None:
-            after = one.scores.crf_result
-            crf = f", with CRF {percent(after.mean_iou)} %" if after else ""
-            what = "segmentation" if one.run.segments else "CAM"
-            parts.append(f"{one.run.name}: {what} mIoU {percent(one.scores.result.mean_iou)} %{crf}, "
-                         f"{len(one.photos)} photos of {one.split}")  # fmt: skip
-        elif one.review is not None:
-            parts.append(f"{one.run.name}: {one.review.summary()}")
-    return "; ".join(parts)
 
 
 def _cut(most: int, wanted: int, limit: int) -> Html:
