@@ -1,6 +1,7 @@
 """What is in an ONNX file, as onnx and onnxruntime read it, without tagseg."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tagseg.exporting.parity import Tolerance, check
 from tagseg.exporting.photos import RandomImages, random_images
 
 from .conftest import any_size
-from .test_graph import family, images_of, logits_of
+from .test_graph import FAMILIES, family, images_of, logits_of
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -73,8 +74,11 @@ def test_a_fixed_size_with_a_label_map(tiny, tmp_path):
 
 
 @any_size
-def test_rotary_positions_follow_the_size_and_unlikely_tags_stay_finite(tmp_path):
-    network = family("vit_small_patch16_dinov3")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_of_any_size_whose_unlikely_tags_stay_finite(name, tmp_path):
+    if name != "vit_small_patch16_dinov3" and not os.environ.get("TAGSEG_EVERY_FAMILY"):
+        pytest.skip("all families take minutes: set TAGSEG_EVERY_FAMILY=1")
+    network = family(name)
     assert network.tag_prior is not None
     with torch.no_grad():
         network.tag_prior.classifier.bias[0] -= 200

@@ -66,6 +66,7 @@ def test_info_tells_what_is_served(served):
         ],
         "collection": False,
         "formats": ["png", "coco", "coco-polygons", "yolo", "labelstudio", "cvat", "npz"],
+        "accepted_formats": ["png", "coco", "coco-polygons", "yolo", "labelstudio", "cvat"],
         "limits": {"bytes": 1 << 20, "pixels": 123_456},
         "version": version("tagseg"),
     }

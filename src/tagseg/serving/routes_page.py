@@ -13,7 +13,7 @@ from tagseg.serving import schemas
 from tagseg.serving.api_page import api_page
 from tagseg.serving.refusals import Refused
 from tagseg.serving.state import Served, refuses
-from tagseg.serving.zips import OFFERED
+from tagseg.serving.zips import OFFERED, needs_probabilities
 
 router = APIRouter(tags=["page"])
 _KINDS = {
@@ -40,6 +40,7 @@ async def info(serving: Served) -> schemas.Info:
     ]
     return schemas.Info(
         name=serving.name, classes=classes, collection=serving.collection is not None, formats=list(OFFERED),
+        accepted_formats=[name for name in OFFERED if not needs_probabilities([name])],
         limits=schemas.UploadLimits(bytes=limits.bytes, pixels=limits.pixels), version=version("tagseg"),
     )  # fmt: skip
 

@@ -44,6 +44,7 @@ class Info(BaseModel):
     classes: list[ClassInfo]
     collection: bool = Field(description="whether there are photos to correct")
     formats: list[str] = Field(description="formats of downloads")
+    accepted_formats: list[str] = Field(description="those that accepted masks can have")
     limits: UploadLimits
     version: str = Field(description="of tagseg")
 

@@ -12,7 +12,7 @@ import { Update } from "./update.js";
 import { Wall } from "./wall.js";
 
 export class Correct {
-  constructor(names, colours) {
+  constructor(info, names, colours) {
     const go = (id) => { location.hash = `correct/${encodeURIComponent(id)}`; };
     const drawn = new Map([...colours].filter(([label]) => label));
     this.collection = new Collection();
@@ -28,7 +28,7 @@ export class Correct {
     });
     this.#verdicts();
     const save = () => askDownload("Export accepted masks", "The masks of all accepted photos in one zip file",
-      "photos/zip", (formats) => ({ formats }), "accepted.zip");
+      info.accepted_formats, "photos/zip", (formats) => ({ formats }), "accepted.zip");
     byId("export").addEventListener("click", save);
     shortcut("both", ["e"], "export accepted", save);
     this.started = false;

@@ -32,9 +32,13 @@ export function startDownloads(formats) {
   });
 }
 
-/** Ask for formats, then download `path` with `body(formats)` as `name`. */
-export function askDownload(title, what, path, body, name) {
+/** Ask for some of `offered` formats, then download `path` with `body(formats)` as `name`. */
+export function askDownload(title, what, offered, path, body, name) {
   going = { path, body, name };
+  for (const box of byId("formats").querySelectorAll("input")) {
+    box.closest("label").hidden = !offered.includes(box.value);
+    if (!offered.includes(box.value)) box.checked = false;
+  }
   byId("download-title").textContent = title;
   byId("download-what").textContent = what;
   byId("download-error").textContent = "";

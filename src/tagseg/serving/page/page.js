@@ -38,7 +38,7 @@ const start = guarded(async () => {
   const names = new Map(info.classes.map(({ label, name }) => [label, name]));
   startDownloads(info.formats);
   new Try(info, colours);
-  const correct = info.collection ? new Correct(names, colours) : null;
+  const correct = info.collection ? new Correct(info, names, colours) : null;
   byId("views").hidden = !correct;
   if (correct) {
     shortcut("all", ["g"], "the other view", () => {

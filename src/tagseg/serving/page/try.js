@@ -17,6 +17,7 @@ const PARTITION = new Map([[1, "#ffb31a"], [2, "#14a37f"]]);
 
 export class Try {
   constructor(info, colours) {
+    this.formats = info.formats;
     this.panel = new Panel(colours, () => this.#overlay());
     this.viewer = new Viewer(byId("viewer-try"), (x, y, byKey) => this.shown && this.panel.point(x, y, byKey));
     this.uploads = new Uploads(info.limits ?? {}, () => this.#changed());
@@ -128,7 +129,7 @@ export class Try {
     const results = this.uploads.photos.map((photo) => photo.results.get(this.crf) ?? [...photo.results.values()][0]);
     const ids = results.filter(Boolean).map((result) => result.id);
     const what = `${ids.length} ${ids.length === 1 ? "photo" : "photos"} in one zip file`;
-    askDownload("Download masks", what, "results/zip", (formats) => ({ ids, formats }), "masks.zip");
+    askDownload("Download masks", what, this.formats, "results/zip", (formats) => ({ ids, formats }), "masks.zip");
   }
 
   #changed() {
