@@ -30,9 +30,12 @@ _TIMEOUT = 20_000
 """Milliseconds until an element that does not appear fails the test; the machine may be busy."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The machine's own Chromium, headless."""
+    """The machine's own Chromium, headless.
+
+    Of a module, not of the session: while it is there, an event loop runs in the thread of the tests.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:

@@ -118,15 +118,18 @@ def health_of(folder: Path, most: int = 10) -> dict[str, dict[str, float]]:
     """Teacher entropy and KL of both distillation losses at some logged steps, denser at first; may be empty."""
     if not list(folder.glob("logs/part_*/metrics.csv")):  # shorter than the distance of two records
         return {}
-    logged = [record for record in read_logs(folder) if any(name.startswith("distillation/") for name in record)]
+    every = [(int(record["step"]) + 1, distillation_of(record)) for record in read_logs(folder)]
+    logged = [(step, values) for step, values in every if values]
     places = sorted({round(len(logged) ** (part / (most - 1))) - 1 for part in range(most)}) if logged else []
+    return {str(logged[place][0]): logged[place][1] for place in places}
+
+
+def distillation_of(record: dict[str, float]) -> dict[str, float]:
+    """Teacher entropy and KL of a record of the log."""
     return {
-        str(int(logged[place]["step"]) + 1): {
-            name.removeprefix("distillation/"): round(value, 4)
-            for name, value in logged[place].items()
-            if name.startswith("distillation/")
-        }
-        for place in places
+        name.removeprefix("distillation/"): round(value, 4)
+        for name, value in record.items()
+        if name.startswith("distillation/") and name.endswith(("_kl", "_teacher_entropy"))
     }
 
 

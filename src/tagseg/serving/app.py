@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagseg.errors import TagsegError
 from tagseg.serving import routes_collection, routes_page, routes_try
@@ -45,9 +46,40 @@ def make_app(serving: Serving, rules: Rules) -> App:
     app.state.serving = serving
     for room in (routes_page, routes_try, routes_collection):
         app.include_router(room.router)
-    for kind in (TagsegError, RequestValidationError, HTTPException, Gone, MemoryError, Exception):
+    for kind in (TagsegError, RequestValidationError, HTTPException, Gone, MemoryError):
         app.add_exception_handler(kind, _told)
+    app.add_middleware(Unexpected)
     return Guard(BodyLimit(app, serving.limits), rules)
+
+
+class Unexpected:
+    """Answers what no handler takes, an error of ours.
+
+    Starlette's own handler raises it again after the answer, which closes the connection.
+
+    Args:
+        app: whose errors are answered.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            answer = await _told(Request(scope), error)
+            await answer(scope, receive, send)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
