@@ -12,7 +12,8 @@ pytestmark = pytest.mark.slow
 TOOL = Path(__file__).parents[1] / "tools" / "notebook.py"
 
 
-def test_the_notebook_runs(tmp_path: Path) -> None:
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the kernel: beside other tests, threads wait for each other
     pytest.importorskip("nbclient", reason="notebooks are run by nbclient, of tagseg[dev]")
     spec = importlib.util.spec_from_file_location("notebook", TOOL)
     assert spec is not None
