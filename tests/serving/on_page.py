@@ -24,6 +24,12 @@ def files_of(photos: Sequence[tuple[str, np.ndarray]]) -> list[FilePayload]:
     return [{"name": name, "mimeType": "image/png", "buffer": encoded(array)} for name, array in photos]
 
 
+def ready(page):
+    """The page, once it listens."""
+    page.locator("#content:not([aria-busy])").wait_for(state="attached")
+    return page
+
+
 def upload(page, *photos):
     """Choose photos of (name, array) and wait until all are segmented."""
     page.set_input_files("#files", files_of(photos))

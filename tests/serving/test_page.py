@@ -9,7 +9,7 @@ from PIL import Image
 
 from ..browser import assert_accessible
 from ..conftest import tiny_network
-from .on_page import HTML, upload
+from .on_page import HTML, ready, upload
 from .served import encoded, labels_in, photo_array, running, serving_of
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ PHONE = {"width": 360, "height": 740}
 
 def test_names_with_html_in_them_stay_text(open_page):
     with running(serving_of(tiny_network((HTML, "square")))) as client:
-        page = open_page(str(client.base_url))
+        page = ready(open_page(str(client.base_url)))
         page.locator("#knows li").nth(1).wait_for()
         assert HTML in page.locator("#knows").inner_text()
         name = f"{HTML.replace('/', '')}.png"
@@ -33,7 +33,7 @@ def test_names_with_html_in_them_stay_text(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_views_are_accessible(correcting, open_page, axe, scheme):
-    page = open_page(f"{correcting}/#try", color_scheme=scheme)
+    page = ready(open_page(f"{correcting}/#try", color_scheme=scheme))
     page.locator("#drop").wait_for()
     assert_accessible(page, axe)
     upload(page, ("photo.png", photo_array()))
@@ -56,7 +56,7 @@ def test_both_views_are_accessible(correcting, open_page, axe, scheme):
 
 
 def test_a_phone_needs_no_scrolling_sideways(correcting, open_page):
-    page = open_page(f"{correcting}/#try", viewport=PHONE, has_touch=True)
+    page = ready(open_page(f"{correcting}/#try", viewport=PHONE, has_touch=True))
 
     def fits():
         return page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -107,7 +107,7 @@ def test_labels_are_read_from_pngs_of_all_filters_and_depths(trying, open_page):
         picture = Image.fromarray(few, "L").convert("P")
         picture.putdata(few.ravel().tolist())
         files.append((few, encoded(picture, bits=bits)))
-    page = open_page(trying)
+    page = ready(open_page(trying))
     script = """async bytes => {
         const {decodeLabels} = await import("/page/png_labels.js");
         const {width, height, labels} = await decodeLabels(new Uint8Array(bytes).buffer);
@@ -123,7 +123,7 @@ def test_light_and_dark_follow_the_system_and_the_switch(trying, open_page):
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return sum(int(part) for part in colour[4:-1].split(","))
 
-    page = open_page(trying, color_scheme="dark")
+    page = ready(open_page(trying, color_scheme="dark"))
     page.locator("#drop").wait_for()
     assert brightness() < 150
     page.locator("#theme").click()

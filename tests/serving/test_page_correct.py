@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from .conftest import rows_of
-from .on_page import HTML, REFUSED, drawn, until
+from .on_page import HTML, REFUSED, drawn, ready, until
 from .served import encoded, labels_in, photo_array
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_a_tag_is_corrected_and_the_mask_drawn_anew_by_keyboard(correcting, collection, open_page):
     before = rows_of(collection)["train0"]
     old = collection.mask(before.id)
-    page = open_page(correcting)
+    page = ready(open_page(correcting))
     page.locator(".tile").nth(5).wait_for()
     for _ in range(12):
         page.keyboard.press("j")
@@ -49,7 +49,7 @@ def test_a_tag_is_corrected_and_the_mask_drawn_anew_by_keyboard(correcting, coll
 
 
 def test_masks_are_accepted_rejected_and_exported_by_keyboard(correcting, collection, open_page):
-    page = open_page(correcting, allow=(REFUSED,))
+    page = ready(open_page(correcting, allow=(REFUSED,)))
     page.locator(".tile").nth(5).wait_for()
     page.keyboard.press("e")
     page.keyboard.press("Enter")
@@ -85,7 +85,7 @@ def test_masks_are_accepted_rejected_and_exported_by_keyboard(correcting, collec
 
 
 def test_the_foreground_share_is_set_and_estimated_again(correcting, collection, open_page):
-    page = open_page(correcting)
+    page = ready(open_page(correcting))
     page.locator(".tile").nth(5).wait_for()
     assert page.locator("#share").is_disabled()
     page.locator("#estimated").focus()

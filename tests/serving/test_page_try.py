@@ -11,7 +11,7 @@ import pytest
 from tagseg.inference.predictor import Predictor
 from tagseg.serving.limits import Limits
 
-from .on_page import REFUSED, drawn, files_of, until, upload
+from .on_page import REFUSED, drawn, files_of, ready, until, upload
 from .served import SCALES, encoded, labels_in, photo_array, running, serving_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_photo_is_drawn_with_the_mask_of_predict(trying, tiny, open_page):
-    page = open_page(trying)
+    page = ready(open_page(trying))
     assert page.locator("#views").is_hidden(), "there is no collection"
     photo = photo_array()
     with page.expect_response(lambda answer: answer.url.endswith("/mask.png")) as answer:
@@ -49,7 +49,7 @@ def inside(mask):
 
 
 def test_all_of_try_by_keyboard(trying, open_page):
-    page = open_page(trying)
+    page = ready(open_page(trying))
     choosers: list[FileChooser] = []
     page.on("filechooser", lambda chooser: choosers.append(chooser))  # early: to listen takes the browser a moment
     page.locator("#drop").wait_for()
@@ -102,7 +102,7 @@ def test_all_of_try_by_keyboard(trying, open_page):
 
 def test_errors_are_shown_as_the_line_they_are(tiny, open_page):
     with running(serving_of(tiny, limits=Limits(bytes=100_000))) as client:
-        page = open_page(str(client.base_url), allow=(REFUSED, "ERR_FAILED"))
+        page = ready(open_page(str(client.base_url), allow=(REFUSED, "ERR_FAILED")))
         page.locator("#drop").wait_for()
         told = client.post("/api/segment", files={"photo": ("text.jpg", b"not a photo")}).json()["error"]
         page.set_input_files("#files", {"name": "text.jpg", "mimeType": "image/jpeg", "buffer": b"not a photo"})

@@ -50,4 +50,4 @@ const start = guarded(async () => {
   await go();
 });
 
-start();
+start().finally(() => byId("content").removeAttribute("aria-busy"));
