@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,18 @@ class Progress(Callback):
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Advance the bar."""
         if self.bar is not None and trainer.global_step > self.bar.n:
+            self._describe(self.bar, trainer)
+            self.bar.update(trainer.global_step - self.bar.n)
+
+    def _describe(self, bar: tqdm[Any], trainer: Trainer) -> None:
+        """Set what is shown beside the bar, where it is about to be drawn: to read a number waits for the device."""
+        if time.time() - bar.last_print_t >= bar.mininterval or trainer.global_step >= trainer.max_steps:
             logged = trainer.callback_metrics
             shown = {short: f"{float(logged[name]):.3f}" for name, short in SHORT.items() if name in logged}
             shown |= {"lr": f"{max(rates_of(trainer).values(), default=0.0):.1e}"}
             speed = self.pace.images_per_second if self.pace else None
             shown |= {"photos/s": f"{speed:.3g}"} if speed else {}
-            self.bar.set_postfix(shown | last_scores(numbers(logged)), refresh=False)
-            self.bar.update(trainer.global_step - self.bar.n)
+            bar.set_postfix(shown | last_scores(numbers(logged)), refresh=False)
 
     def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
         """Show that scoring takes the time."""
