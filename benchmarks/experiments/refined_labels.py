@@ -35,13 +35,13 @@ from tagseg.data.images import read_image
 from tagseg.fast.dense_crf import crf_labels
 from tagseg.fast.par import refine
 from tagseg.frozen.config import DecoderConfig
+from tagseg.frozen.crf_labels import SHARPNESS
 from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
 from tagseg.frozen.features import FrozenFeatures, frozen_features
 from tagseg.frozen.foreground import estimated_share
 from tagseg.frozen.labels import fit_to_some, foreground_planes, label_of_planes, mask_labels
 from tagseg.frozen.tag_classifiers import fit_tag_prior
 from tagseg.fsr.config import LabelConfig
-from tagseg.labelling.source import SHARPNESS
 from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF

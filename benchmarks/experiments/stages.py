@@ -4,8 +4,9 @@
         [--tuning STEPS] [--crf] [--runs FOLDER]
 
 All are scored on ``val`` at native size, one scale, mirrored. CAMs and labels are told the tags, networks are not.
-``--tuning``: also train each network as a whole for so many steps from there (docs/fine_tuning.md). ``--crf``: also
-after the dense CRF. ``--runs`` keeps the trainings; finished ones are not repeated. Development data needed.
+``--tuning``: also train each network as a whole for so many steps from there, and average its weights with those before
+(docs/fine_tuning.md). ``--crf``: also the last of these after the dense CRF. ``--runs`` keeps the trainings; finished
+ones are not repeated. Development data needed.
 ``--quick``: 60 photos at 160 px, 30 steps, one seed, 20 photos of ``val``. Prints a table and, last, one line of JSON:
 mIoU in % by row and seed.
 """
@@ -13,6 +14,7 @@ mIoU in % by row and seed.
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 import sys
 import tempfile
@@ -30,6 +32,7 @@ import tagseg
 from minutes import subset
 from shared import ANIMALS, PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table
 from tagseg.beyond.boundary_prior import fit_boundary_prior
+from tagseg.beyond.weight_average import set_to_average
 from tagseg.config import Config, replace
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
@@ -91,7 +94,8 @@ def configuration(arguments: argparse.Namespace, runs: Path) -> Config:
     data = {"source": "voc", "root": str(PHOTOS)}
     if arguments.data == "animals":
         photos = runs / f"photos{arguments.photos}"
-        data = {"source": "folder", "root": str(photos if photos.exists() else subset(photos, arguments.photos))}
+        root = photos if photos.exists() else subset(photos, arguments.photos)
+        data = {"source": "folder", "root": str(root), "outside": "allow"}  # its folders are links
     config = replace(
         tagseg.PRESETS["frozen"](),
         data=data,
@@ -113,21 +117,36 @@ def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> R
             frozen[f"+ tag prior, {kind}", seed] = trained(settings)
             frozen[f"decoder, {kind}", seed] = without_prior(trained(settings))
     scores = scores_of(frozen, val)
+    answers = {(kind, seed): frozen[f"+ tag prior, {kind}", seed] for kind, seed in each(arguments.seeds)}
     if arguments.tuning:
-        for kind, seed in [(kind, seed) for kind in ("tags", "masks") for seed in range(arguments.seeds)]:
-            tuned = (f"+ fine-tuning, {kind}", seed)
-            scores |= scores_of({tuned: trained(tuning(config, runs, kind, seed, arguments.tuning))}, val)
+        for kind, seed in each(arguments.seeds):
+            tuned = trained(tuning(config, runs, kind, seed, arguments.tuning))
+            scores |= scores_of({(f"+ fine-tuning, {kind}", seed): tuned}, val)
+            answers[kind, seed] = average_of(answers[kind, seed], tuned)
+            scores |= scores_of({(f"+ fine-tuning, weights averaged, {kind}", seed): answers[kind, seed]}, val)
     rows: Rows = {}
     for (name, _), value in sorted(scores.items()):
         rows.setdefault(name, []).append(value)
     options: dict[str, Any] = {"scales": (1.0,), "limit": arguments.limit, "quiet": True}
     cam = evaluate(frozen["+ tag prior, tags", 0], config.data, what="cam", **options)
     rows["CAM, told the tags"] = [100 * cam.result.mean_iou]
-    for kind, seed in [(kind, seed) for kind in ("tags", "masks") for seed in range(arguments.seeds * arguments.crf)]:
-        after = evaluate(frozen[f"+ tag prior, {kind}", seed], config.data, crf=True, **options).crf_result
+    for kind, seed in each(arguments.seeds * arguments.crf):
+        after = evaluate(answers[kind, seed], config.data, crf=True, **options).crf_result
         assert after is not None  # asked for
-        rows.setdefault(f"+ tag prior and CRF, {kind}", []).append(100 * after.mean_iou)
+        rows.setdefault(f"+ dense CRF, {kind}", []).append(100 * after.mean_iou)
     return rows
+
+
+def each(seeds: int) -> list[tuple[str, int]]:
+    """Supervision and seed of each training."""
+    return [(kind, seed) for kind in ("tags", "masks") for seed in range(seeds)]
+
+
+def average_of(start: Network, trained: Network) -> Network:
+    """The network that ``--beyond.start_share 0.5`` gives."""
+    average = copy.deepcopy(trained)
+    set_to_average(average, start, trained, 0.5)
+    return average
 
 
 def without_prior(network: Network) -> Network:

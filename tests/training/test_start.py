@@ -6,7 +6,7 @@ import torch
 from tagseg.config import Config, replace
 from tagseg.errors import TagsegError
 from tagseg.methods.config import with_method
-from tagseg.model.checkpoint import load_network
+from tagseg.model.checkpoint import load_network, read_about
 from tagseg.training.train import train
 
 from ..conftest import tiny_config
@@ -40,10 +40,11 @@ def test_the_first_step_has_the_weights_of_the_start(run, tmp_path, method):
 def test_a_second_round_on_labels_of_the_network_resumes_to_the_bit(run, tmp_path):
     config, first = run
     again = replace(
-        config, network={"start": str(first.folder)}, beyond=ROUND,
+        config, network={"start": str(first.folder)}, beyond=ROUND | {"start_share": 0.25},
         losses={"segmentation_from": 0}, run={"output": str(tmp_path / "whole"), "steps": 5, "validate_every": 0},
     )  # fmt: skip
     whole = train(again)
+    assert_is_average(whole.folder, first.folder, 0.25)
     assert len(list((whole.folder / "labels").glob("*.png"))) == 6
     assert "train/segmentation" in logged(whole.folder)[0]
     parts = replace(again, run={"output": str(tmp_path / "parts")})
@@ -55,6 +56,17 @@ def test_a_second_round_on_labels_of_the_network_resumes_to_the_bit(run, tmp_pat
     resumed = train(parts, resume=tmp_path / "parts")
     assert lost.read_bytes() == content, "made again by the network of the start, not by the one that was resumed"
     assert weights_equal(resumed.folder, whole.folder)
+    assert_is_average(resumed.folder, first.folder, 0.25)
+
+
+def assert_is_average(folder, start, share):
+    """The network to predict with lies between that of the start and the student, and is neither."""
+    before, average = load_network(start).state_dict(), load_network(folder / "last.safetensors").state_dict()
+    student = load_network(folder / "last_student.safetensors").state_dict()
+    assert read_about(folder / "last.safetensors")["network"] == "average"
+    for name, value in average.items():
+        torch.testing.assert_close(value, share * before[name] + (1 - share) * student[name])
+    assert not all(torch.equal(value, student[name]) for name, value in average.items())
 
 
 @pytest.mark.slow

@@ -35,3 +35,6 @@ class BeyondConfig(Section):
     follows the spread of its projections, so that targets are never uniform."""
     repeat_below: Share = 0.0
     """Images of classes that fewer than this share of the images show are drawn more often in an epoch."""
+    start_share: Share = 0.0
+    """Share of the weights of ``network.start`` in the network to predict with, the rest those of the trained one
+    (WiSE-FT). 0: the trained one alone."""

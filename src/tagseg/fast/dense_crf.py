@@ -55,7 +55,7 @@ def dense_crf(
 
 @torch.no_grad()
 def crf_marginals(
-    probabilities: Sequence[Float[Tensor, "C _H _W"]],
+    probabilities: Sequence[Float[Tensor, "_C _H _W"]],
     images: Sequence[UInt8[ndarray, "_H _W 3"]],
     config: CrfConfig,
     workspaces: Workspaces | None = None,
@@ -66,7 +66,7 @@ def crf_marginals(
 
 @torch.no_grad()
 def crf_labels(
-    probabilities: Sequence[Float[Tensor, "C _H _W"]],
+    probabilities: Sequence[Float[Tensor, "_C _H _W"]],
     images: Sequence[UInt8[ndarray, "_H _W 3"]],
     config: CrfConfig,
     workspaces: Workspaces | None = None,

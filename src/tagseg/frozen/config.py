@@ -36,6 +36,8 @@ class FrozenLabelConfig(Section):
     """What those pictures are; ``auto`` finds out."""
     foreground_share: Share = 0.0
     """Share of the patches of tagged photos that are foreground; 0: estimated from the photos. Masks need none."""
+    crf: bool = False
+    """Whether a dense CRF moves the labels to the edges of the photos before the decoder learns them."""
 
     def __post_init__(self) -> None:
         """Check the fields and that those are set which the source of the labels reads."""
@@ -44,6 +46,8 @@ class FrozenLabelConfig(Section):
             self.refuse("folder", self.folder, f"none with labels.source {self.source}, or labels.source folder")
         if self.source != "folder" and self.kind != "auto":
             self.refuse("kind", self.kind, f"auto with labels.source {self.source}, or labels.source folder")
+        if self.source != "spectral" and self.crf:
+            self.refuse("crf", self.crf, f"false with labels.source {self.source}, or labels.source spectral")
         if self.source == "folder" and not self.folder:
             self.refuse("folder", self.folder, "the folder of masks or proposals with labels.source folder")
 

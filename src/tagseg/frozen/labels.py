@@ -12,10 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.beyond.proposal_votes import covers_image, label_from_proposals
+from tagseg.data.config import DataConfig
 from tagseg.data.dataset import TaggedImages
+from tagseg.data.inside import Inside
 from tagseg.data.proposals import Proposals, find_proposals
 from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenLabelConfig
+from tagseg.frozen.crf_labels import labels_after_crf
 from tagseg.frozen.features import FrozenFeatures
 from tagseg.frozen.foreground import Foreground, fit_foreground
 from tagseg.progress import Note, ignore, progress
@@ -49,20 +52,30 @@ def training_labels(
     if config.source == "masks":
         return mask_labels(images, size, note)
     foreground = fitted_foreground(features, config.foreground_share, note)
-    labels = foreground_labels(features, foreground, size, note)
+    labels = foreground_labels(features, foreground, size, note, images if config.crf else None)
     if config.source == "spectral":
         return labels
     found = given_proposals(images, config) if proposals is None else proposals
     return proposal_labels(features, images, foreground, labels, found, note)
 
 
-def given_proposals(images: TaggedImages, config: FrozenLabelConfig) -> dict[str, Proposals]:
+def given_proposals(
+    images: TaggedImages, config: FrozenLabelConfig, data: DataConfig | None = None
+) -> dict[str, Proposals]:
     """The proposals in ``labels.folder`` by the photos' names; none where labels come from elsewhere.
+
+    Args:
+        images: whose proposals are wanted.
+        config: ``source``, ``folder`` and ``kind`` apply.
+        data: ``outside`` says whether links may lead out of that folder; by default they may.
 
     Raises:
         TagsegError: there are none for any photo.
     """
-    return find_proposals(Path(config.folder), images, config.kind) if config.source == "folder" else {}
+    if config.source != "folder":
+        return {}
+    folder = Path(config.folder)
+    return find_proposals(folder, images, config.kind, None if data is None else Inside.alone(data, folder))
 
 
 def fitted_foreground(features: FrozenFeatures, share: float, note: Note = ignore) -> Foreground:
@@ -95,14 +108,23 @@ def foreground_planes(features: FrozenFeatures, foreground: Foreground, indices:
 
 
 def foreground_labels(
-    features: FrozenFeatures, foreground: Foreground, size: tuple[int, int], note: Note = ignore
+    features: FrozenFeatures,
+    foreground: Foreground,
+    size: tuple[int, int],
+    note: Note = ignore,
+    images: TaggedImages | None = None,
 ) -> UInt8[Tensor, "n H W"]:
-    """The labels of all photos at a size."""
-    labels = []
+    """The labels of all photos at a size; after the dense CRF where the images are given."""
+    labels, batch = [], 64 if images is None else 8
     with progress(len(features), "labels", note=note) as bar:
-        for first in range(0, len(features), 64):
-            indices = range(first, min(first + 64, len(features)))
-            labels.append(label_of_planes(foreground_planes(features, foreground, indices), size))
+        for first in range(0, len(features), batch):
+            indices = range(first, min(first + batch, len(features)))
+            planes = foreground_planes(features, foreground, indices)
+            if images is None:
+                labels.append(label_of_planes(planes, size))
+            else:
+                photos = [images.samples[index].image for index in indices]
+                labels.append(labels_after_crf(planes, features.tags[first : indices.stop], photos, size))
             bar.update(len(indices))
     return torch.cat(labels)
 

@@ -17,6 +17,7 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.data.palette import Colour
 from tagseg.errors import TagsegError
 from tagseg.frozen.config import FrozenConfig
+from tagseg.frozen.crf_labels import SHARPNESS
 from tagseg.frozen.expected_time import encoder_seconds
 from tagseg.frozen.features import FrozenFeatures, frozen_features, side_of
 from tagseg.frozen.labels import fitted_foreground
@@ -33,8 +34,6 @@ from tagseg.progress import duration
 
 logger = logging.getLogger("tagseg")
 
-SHARPNESS = 4.0
-"""Scores of the labels without training times this are logits for the CRF; chosen on masks of a ``train`` split."""
 READ = {
     "network": ("encoder", "weights", "encoder_options", "aux_layer", "mean", "std"),
     "features": ("size", "folder"),

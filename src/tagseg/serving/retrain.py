@@ -87,7 +87,8 @@ def retrained(
     assert isinstance(settings, FrozenConfig)  # ``Collection.open``
     features = corrections.features
     report("foreground", 0.0)
-    wanted = dataclasses.replace(settings.labels, foreground_share=corrections.share or 0.0)
+    # The CRF would take longer than all the rest, photo by photo.
+    wanted = dataclasses.replace(settings.labels, foreground_share=corrections.share or 0.0, crf=False)
     told = training_labels(features, corrections.images, wanted, proposals, _noted(report))
     network = with_own_heads(start)
     report("tags", 0.3)
