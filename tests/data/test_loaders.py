@@ -145,6 +145,19 @@ def test_a_batch_moves_as_lightning_moves_it_and_its_augmentations_stay_on_the_c
 
 
 @pytest.mark.parametrize("where", ["loader", "device"])
+def test_parts_of_a_batch_are_its_images_in_order(images, tagged_folder, tmp_path, where):
+    views = DEVICE | {"augment": where}
+    (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=views, run={"batch": 6}), 1)
+    assert batch.parts(1) == [batch]
+    parts = [part.augmented() for part in batch.parts(3)]
+    assert {len(part.tags) for part in parts} == {2}
+    names = ("view1", "view2", "local", "tags", "seeds", "drop_path_seeds", "label")
+    assert equal(Batch(*(torch.cat([getattr(part, name) for part in parts]) for name in names)), batch.augmented())
+    with pytest.raises(ValueError, match="6 images cannot be 4 equal parts"):
+        batch.parts(4)
+
+
+@pytest.mark.parametrize("where", ["loader", "device"])
 def test_a_batch_is_pinned_whole(images, tagged_folder, tmp_path, where, monkeypatch):
     (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=DEVICE | {"augment": where}), 1)
     pinned = []  # without a GPU no memory can be pinned: note what is asked for

@@ -45,11 +45,3 @@ def test_the_parts_of_all_processes_are_the_whole_batch(world):
     whole = steps(6, 11, 8, 0)
     parts = [steps(6, 11, 8, 0, part=(rank, world)) for rank in range(world)]
     assert [flat(own) for own in zip(*parts, strict=True)] == whole
-
-
-@pytest.mark.parametrize("accumulate", [1, 2, 4])
-def test_accumulated_parts_are_the_whole_batch(accumulate):
-    parts = steps(6 * accumulate, 11, 8, 0, accumulate=accumulate)
-    assert {len(part) for part in parts} == {8 // accumulate}
-    assert flat(parts) == flat(steps(6, 11, 8, 0))
-    assert steps(3, 11, 8, 0, first=3, accumulate=accumulate) == parts[3 * accumulate :][:3]

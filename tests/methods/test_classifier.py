@@ -78,7 +78,15 @@ def test_a_training_from_end_to_end(run):
     assert result.steps == 8
     names = {path.name for path in result.folder.iterdir()}
     networks = {"best.safetensors", "last.safetensors"}
-    assert names == networks | {"config.yaml", "data.json", "last.ckpt", "best.ckpt", "logs", "progress.jsonl"}
+    assert names == networks | {
+        "config.yaml",
+        "data.json",
+        "last.ckpt",
+        "previous.ckpt",
+        "best.ckpt",
+        "logs",
+        "progress.jsonl",
+    }
     assert read_config(result.folder / "config.yaml") == config
     assert {name for name in logged_names(result.folder) if name.startswith("train/")} == {
         "train/loss",

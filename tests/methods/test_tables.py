@@ -50,11 +50,11 @@ def assert_same(ours, theirs, tolerance):
 def test_the_setting_chooses_the_operations_of_a_step(config, monkeypatch, form):
     chosen = []
 
-    def training_step(*arguments):
+    def student_losses(*arguments):
         chosen.append(arguments[-1])
         return StepLosses(torch.zeros(()), {}, {})
 
-    monkeypatch.setattr(fsr_file, "training_step", training_step)
+    monkeypatch.setattr(fsr_file, "student_losses", student_losses)
     module = module_of(replace(config, speed={"step": form}))
     module.losses(batch_of(MIXED), 0)
     (ops,) = chosen
@@ -80,7 +80,7 @@ def test_sharper_targets_are_part_of_either_table(config, form):
     assert plain.ops.targets is PLAIN.targets
     assert isinstance(sharper.ops.targets, partial)
     assert sharper.ops.targets.func is sharper_targets
-    assert sharper.ops.targets.keywords == {"sharpness": 2.0, "accumulate": 1}
+    assert sharper.ops.targets.keywords == {"sharpness": 2.0}
 
 
 def test_a_checkpointing_step_has_the_same_losses_and_gradients(config):

@@ -87,16 +87,19 @@ def state_of(output):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize(("form", "dense_from"), [("fast", 0), ("plain", 1)])
-def test_two_processes_train_as_one_does(tagged_folder, tmp_path, form, dense_from):
-    """Every loss of every step, and what is trained; the last photo, without tags, is in one process's share alone."""
+@pytest.mark.parametrize(("form", "dense_from", "parts"), [("fast", 0, 1), ("plain", 1, 2)])
+def test_two_processes_train_as_one_does(tagged_folder, tmp_path, form, dense_from, parts):
+    """Every loss of every step, and what is trained; the last photo, without tags, is in one process's share alone.
+
+    Also where each process takes its share in parts.
+    """
     config = tiny_config(
         tagged_folder, tmp_path / "one", run={"steps": 4, "batch": 4, "validate_every": 4},
         network={**vars(TINY), "drop_path": 0.5}, mask={"random_until": 0}, losses={"segmentation_from": dense_from},
         distillation={"teacher_momentum": (0.5, 0.5)}, optimiser={"rate": 1e-4, "warmup": 0}, speed={"step": form},
     )  # fmt: skip
     one = train(config)
-    two = replace(config, run={"output": str(tmp_path / "two"), "devices": 2})
+    two = replace(config, run={"output": str(tmp_path / "two"), "devices": 2, "accumulate": parts})
     done = run_with_two(two, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "UserWarning" not in done.stderr
@@ -140,7 +143,8 @@ def test_a_process_left_alone_ends_in_one_line(tmp_path):
     done = run_with_two(replace(config, run={"devices": 2}), root)
     assert done.returncode == 2
     assert f"{photo} cannot be read" in done.stderr
-    assert "lost another process" in done.stderr
+    # By the connection that ends, or by the watch where the other one takes long to end.
+    assert "lost another process" in done.stderr or "lost process 1 of this training" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -23,20 +23,18 @@ def sharper_targets(
     config: DistillationConfig,
     *,
     sharpness: float,
-    accumulate: int,
 ) -> Targets:
     """In place of ``fsr.distillation.published_targets``.
 
     Args:
         centres: as they are.
-        projections: the teacher's.
-        step: number of the step.
+        projections: the teacher's, of this process's share of the batch.
+        step: number of the step, after each of which the centres move.
         steps: not read.
         config: not read.
         sharpness: root mean square of the teacher's logits.
-        accumulate: parts of a step, after each of which the centres move.
     """
-    token_centre, patch_centre = corrected(centres, step * accumulate, projections)
+    token_centre, patch_centre = corrected(centres, step, projections)
     return Targets(
         token_centre,
         temperature_of(projections.token, token_centre, sharpness),

@@ -42,6 +42,18 @@ class Batch:
         """The batch with augmented views: itself here. To be called on the training device."""
         return self
 
+    def parts(self, count: int) -> list[Batch]:
+        """The images in order, in parts of equally many; ``count`` divides B."""
+        if count == 1:
+            return [self]
+        size, remainder = divmod(len(self.tags), count)
+        if remainder:
+            raise ValueError(f"a batch of {len(self.tags)} images cannot be {count} equal parts")  # refused before
+        return [self._images(slice(first, first + size)) for first in range(0, count * size, size)]
+
+    def _images(self, chosen: slice) -> Batch:
+        return Batch(**{field.name: getattr(self, field.name)[chosen] for field in fields(Batch)})
+
 
 @dataclass
 class CroppedBatch(Batch):
@@ -62,6 +74,13 @@ class CroppedBatch(Batch):
             part = self.augmentations.part(2 * count, (2 + crops) * count)
             local = augment(local.flatten(0, 1), part).unflatten(0, (count, crops))
         return Batch(views[:count], views[count:], local, self.tags, self.seeds, self.drop_path_seeds, self.label)
+
+    def _images(self, chosen: slice) -> Batch:
+        count, crops = self.local.shape[:2]
+        images = torch.arange(count)
+        order = (images, count + images, 2 * count + torch.arange(count * crops).view(count, crops))
+        augmentations = self.augmentations.at(torch.cat([views[chosen].flatten() for views in order]))
+        return CroppedBatch(**vars(super()._images(chosen)), augmentations=augmentations)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,6 +57,10 @@ class AugmentationBatch:
     def part(self, first: int, end: int) -> AugmentationBatch:
         """The augmentations of some of the views."""
         return AugmentationBatch(*(field[first:end] for field in vars(self).values()))
+
+    def at(self, places: Int64[Tensor, " n"]) -> AugmentationBatch:
+        """The augmentations of the views at these places."""
+        return AugmentationBatch(*(field[places] for field in vars(self).values()))
 
     def to(self, device: object, **options: object) -> AugmentationBatch:
         """Itself: it stays on the CPU, where it is read without waiting for a GPU."""

@@ -16,13 +16,14 @@ from tagseg.data.augmentation import Augmentation, apply_augmentation
 from tagseg.data.batch import Batch, CroppedBatch, ScoreBatch
 from tagseg.data.batch_augmentation import AugmentationBatch
 from tagseg.data.config import ViewConfig
-from tagseg.data.dataset import TaggedImages
+from tagseg.data.dataset import IGNORE, TaggedImages
 from tagseg.data.file_kinds import JPEG
 from tagseg.data.images import image_size, read_image
 from tagseg.data.repeats import repeat_factors
 from tagseg.data.sampler import SampleKey, StepSampler
 from tagseg.data.seeds import seed_of
 from tagseg.data.views import ViewParameters, ViewSampler, crop, crop_label, reduction
+from tagseg.stopping import leave_signals_to_main
 
 Item = tuple[tuple[Tensor, ...], list[Augmentation]]
 """The fields of one image of a ``Batch``, and the augmentations that are still to be applied."""
@@ -41,7 +42,6 @@ class TrainingViews(Dataset[Item]):
     def __init__(self, images: TaggedImages, views: ViewConfig, seed: int, labels: bool = False) -> None:
         self.images, self.seed, self.labels = images, seed, labels
         self.views = ViewSampler(views)
-        self.tags = torch.from_numpy(images.tag_matrix())
 
     def __getitem__(self, key: SampleKey) -> Item:
         """Views, local crops, tags, seeds and label of one image; augmentations if the device is to apply them."""
@@ -56,7 +56,8 @@ class TrainingViews(Dataset[Item]):
         label = torch.zeros((0, 0), dtype=torch.uint8)
         if self.labels:
             label = crop_label(self._label(index), parameters[0])
-        return (*self.views.stack(parts), self.tags[index], torch.tensor(seed), drop_path_seeds, label), augmentations
+        tags = _tags(self.images, index)
+        return (*self.views.stack(parts), tags, torch.tensor(seed), drop_path_seeds, label), augmentations
 
     def parts(self, path: Path, *keys: int) -> tuple[list[ViewParameters], list[Tensor]]:
         """The parameters of an image's views, and the views, (3, S, S) uint8, cropped and not yet augmented."""
@@ -84,7 +85,6 @@ class WholeImages(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, images: TaggedImages, size: int) -> None:
         self.images, self.size = images, size
-        self.tags = torch.from_numpy(images.tag_matrix())
 
     def __len__(self) -> int:
         """Number of images."""
@@ -94,7 +94,7 @@ class WholeImages(Dataset[tuple[Tensor, Tensor]]):
         """Image (3, S, S) float32, 0 to 255, and tags (K,)."""
         image = to_tensor(read_image(self.images.samples[index].image)).contiguous().float().unsqueeze(0)
         image = F.interpolate(image, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
-        return image[0], self.tags[index]
+        return image[0], _tags(self.images, index)
 
 
 class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
@@ -117,6 +117,32 @@ class ScoredImages(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return image, known, torch.from_numpy(np.array(sample.mask()))
 
 
+class Uncounted(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """The share of a process for which no image is left: one in which nothing is counted, neither pixels nor tags.
+
+    A process without any would not take part in the sums over all processes, for which the others would wait forever.
+    """
+
+    def __init__(self, classes: int, size: int) -> None:
+        self.classes, self.size = classes, size
+
+    def __len__(self) -> int:
+        """One."""
+        return 1
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """A black image, tags that are not known, and a mask that is ignored."""
+        mask = torch.full((self.size, self.size), IGNORE, dtype=torch.uint8)
+        return torch.zeros(3, self.size, self.size), torch.full((self.classes,), torch.nan), mask
+
+
+def _tags(images: TaggedImages, index: int) -> Tensor:
+    """The tags of one image as 0 and 1, (K,); the matrix of all would be in every worker."""
+    tags = torch.zeros(len(images.classes))
+    tags[list(images.samples[index].tags)] = 1
+    return tags
+
+
 def to_tensor(image: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 array → (3, H, W) uint8 tensor, without a copy."""
     return torch.from_numpy(image).permute(2, 0, 1)
@@ -131,7 +157,6 @@ def training_loader(
     workers: int,
     first_step: int = 0,
     part: tuple[int, int] = (0, 1),
-    accumulate: int = 1,
     repeat_below: float = 0.0,
     labels: bool = False,
 ) -> DataLoader[Any]:
@@ -140,19 +165,18 @@ def training_loader(
     Args:
         images: the training images.
         views: how views are sampled.
-        batch: images of a step, over all processes and accumulated parts.
+        batch: images of a step, over all processes.
         seed: of all random draws.
         workers: number of worker processes; -1 chooses by the number of cores.
         first_step: first step of the loader, more than 0 for a resumed run.
         part: rank of this process, and number of processes, which share each batch.
-        accumulate: number of parts that the share of this process is split into (gradient accumulation).
         repeat_below: images of classes rarer than this share are drawn more often.
         labels: also load the labels of the images.
     """
-    factors = repeat_factors(images.tag_matrix(), repeat_below)
+    factors = repeat_factors(images.tag_matrix(), repeat_below) if repeat_below else np.ones(len(images))
     return DataLoader(
         TrainingViews(images, views, seed, labels),
-        batch_sampler=StepSampler(factors, batch, seed, first_step, part, accumulate),
+        batch_sampler=StepSampler(factors, batch, seed, first_step, part),
         collate_fn=training_collate,
         **_worker_options(workers),
     )
@@ -161,11 +185,15 @@ def training_loader(
 def score_loader(
     images: TaggedImages, size: int, batch: int, workers: int, limit: int = 0, part: tuple[int, int] = (0, 1)
 ) -> DataLoader[Any]:
-    """A loader of ``ScoreBatch`` over the share of this process in the first ``limit`` (0: all) images with masks."""
+    """A loader of ``ScoreBatch`` over the share of this process in the first ``limit`` (0: all) images with masks.
+
+    Each image is in one share. Shares differ by one image where their number does not divide evenly.
+    """
     scored = images.with_masks().first(limit)
     rank, world = part
     share = TaggedImages(scored.source, scored.classes, scored.samples[rank::world], scored.tags_from)
-    return DataLoader(ScoredImages(share, size), batch_size=batch, collate_fn=score_collate, **_worker_options(workers))
+    counted = ScoredImages(share, size) if len(share) else Uncounted(len(scored.classes), size)
+    return DataLoader(counted, batch_size=batch, collate_fn=score_collate, **_worker_options(workers))
 
 
 def whole_loader(images: TaggedImages, size: int, batch: int, workers: int) -> DataLoader[Any]:
@@ -196,5 +224,5 @@ def _worker_options(workers: int) -> dict[str, Any]:
         workers = min(8, max(1, (os.cpu_count() or 1) - 1))
     options: dict[str, Any] = {"num_workers": workers, "pin_memory": torch.cuda.is_available()}
     if workers:
-        options |= {"persistent_workers": True, "prefetch_factor": 4}
+        options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": leave_signals_to_main}
     return options

@@ -25,11 +25,10 @@ class StepSampler(Sampler[list[SampleKey]]):
 
     Args:
         samples: number of images, or the repeat factor of each image, 1 or more (``repeats``).
-        batch: images of a step over all processes and accumulated parts.
+        batch: images of a step over all processes.
         seed: of the permutations.
         first: first step, more than 0 for a resumed run.
         part: rank of this process, and number of processes, which share each batch.
-        accumulate: number of parts that the share of this process is split into (gradient accumulation).
     """
 
     def __init__(
@@ -39,11 +38,9 @@ class StepSampler(Sampler[list[SampleKey]]):
         seed: int,
         first: int = 0,
         part: tuple[int, int] = (0, 1),
-        accumulate: int = 1,
     ) -> None:
         self.factors = np.ones(samples) if isinstance(samples, int) else samples
-        self.batch, self.seed, self.first = batch, seed, first
-        self.part, self.accumulate = part, accumulate
+        self.batch, self.seed, self.first, self.part = batch, seed, first, part
 
     def epoch(self, number: int) -> list[SampleKey]:
         """The keys of one epoch; all epochs have the same number."""
@@ -58,7 +55,7 @@ class StepSampler(Sampler[list[SampleKey]]):
         return keys
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        """Yield the keys of one batch, or accumulated part, after the other."""
+        """Yield the keys of this process's share of one step after the other."""
         rank, world = self.part
         own = self.batch // world
         step, number, epoch = self.first, 0, self.epoch(0)
@@ -69,8 +66,5 @@ class StepSampler(Sampler[list[SampleKey]]):
                     number = position // len(epoch)
                     epoch = self.epoch(number)
                 keys.append(epoch[position % len(epoch)])
-            mine = keys[rank * own : (rank + 1) * own]
-            size = own // self.accumulate
-            for start in range(0, own, size):
-                yield mine[start : start + size]
+            yield keys[rank * own : (rank + 1) * own]
             step += 1

@@ -34,6 +34,7 @@ def dense_losses(
     label: Int64[Tensor, "B H W"],
     image: UInt8[Tensor, "B 3 H W"],
     energy: EnergyConfig | None,
+    counts: Float[Tensor, " 2"] | None = None,
     engine: Engine | None = None,
 ) -> dict[str, Tensor]:
     """Arguments as of the plain form; ``engine`` is what it runs on. Losses are float32."""
@@ -42,11 +43,12 @@ def dense_losses(
     with full_precision(logits.device.type):
         if height % 2 or width % 2:  # pixels cannot be paired: the formulas as they stand
             upsampled = _pixels(logits.float(), (height, width))
-            losses = {"segmentation": segmentation_loss(upsampled, label)}
+            losses = {"segmentation": segmentation_loss(upsampled, label, counts)}
             if energy is not None:
                 losses["energy"] = dense_energy(upsampled, image, label, energy, _filter(engine))
             return losses
-        segmentation, regularisation = _Dense.apply(logits.float(), label, pixel_weights(label), image, energy, engine)
+        weights = pixel_weights(label, counts)
+        segmentation, regularisation = _Dense.apply(logits.float(), label, weights, image, energy, engine)
     return {"segmentation": segmentation} | ({} if energy is None else {"energy": regularisation})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,11 +53,20 @@ class TeacherProjections:
     patches: Tensor
     mean_patch: Tensor
 
+    @classmethod
+    def joined(cls, parts: Sequence[TeacherProjections]) -> TeacherProjections:
+        """Those of a batch from those of its parts, which have equally many images."""
+        if len(parts) == 1:
+            return parts[0]
+        token, patches = (torch.cat([getattr(part, name) for part in parts]) for name in ("token", "patches"))
+        return cls(token, patches, torch.stack([part.mean_patch for part in parts]).mean(0))
+
 
 class Centres(nn.Module):
     """The centres c_c (global token) and c_p (patches) that keep the teacher from collapsing to one prototype.
 
-    EMA of the teacher's batch means, reduced over all processes, updated after the loss. Saved with checkpoints.
+    EMA of the teacher's means over the whole batch, all parts and all processes, updated once a step, after its losses.
+    Saved with checkpoints.
     """
 
     token: Tensor
@@ -71,8 +81,16 @@ class Centres(nn.Module):
     @torch.no_grad()
     def update(self, projections: TeacherProjections) -> None:
         """Move towards the means of the teacher's projections: tokens of view 1, all patches of view 2."""
-        token, patch = projections.token.mean(0), projections.mean_patch
-        means = averaged(torch.stack([token, patch]).to(self.token.dtype))
+        self.move(self.means_of(projections))
+
+    @torch.no_grad()
+    def means_of(self, projections: TeacherProjections) -> Float[Tensor, "2 P"]:
+        """The means of tokens and of patches over all processes."""
+        return averaged(torch.stack([projections.token.mean(0), projections.mean_patch]).to(self.token.dtype))
+
+    @torch.no_grad()
+    def move(self, means: Float[Tensor, "2 P"]) -> None:
+        """Move towards the means of tokens and of patches."""
         self.token.lerp_(means[0], 1 - self.momentum)
         self.patch.lerp_(means[1], 1 - self.momentum)
 

@@ -1,4 +1,8 @@
-"""One training step of FSR, top to bottom in the paper's order (section 5 of docs/method.md).
+"""One training step of FSR in the paper's order (section 5 of docs/method.md).
+
+It has two halves: what needs no gradient (mask, teacher, labels), then the student and its losses. So a batch can be
+taken in parts (gradient accumulation): the losses of a part divide by counts of the whole batch, which the first half
+gives, and no two parts of the second lie in memory at once.
 
 The operations that have a faster form are an argument. ``PLAIN``, below, is the method as it reads in this folder;
 ``tagseg.fast.ops`` holds the same operations, faster.
@@ -7,7 +11,7 @@ The operations that have a faster form are an argument. ``PLAIN``, below, is the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,7 +30,15 @@ from tagseg.fsr.distillation import (
     published_targets,
     uncertain_loss,
 )
-from tagseg.fsr.losses import Outputs, StepLosses, affinity_loss, classification_loss, dense_losses
+from tagseg.fsr.losses import (
+    Outputs,
+    StepLosses,
+    affinity_loss,
+    classification_loss,
+    dense_losses,
+    pair_counts,
+    pixel_counts,
+)
 from tagseg.fsr.masking import draw_mask
 from tagseg.fsr.partition import UNCERTAIN, partition
 from tagseg.fsr.pseudo_labels import patch_label, pseudo_label
@@ -64,7 +76,7 @@ class Ops:
     """``pseudo_labels.patch_label``."""
     pseudo_label: Callable[[Tensor, Tensor, Tensor, LabelConfig], Tensor]
     """``pseudo_labels.pseudo_label``."""
-    dense_losses: Callable[[Tensor, Tensor, Tensor, EnergyConfig | None], dict[str, Tensor]]
+    dense_losses: Callable[[Tensor, Tensor, Tensor, EnergyConfig | None, Tensor | None], dict[str, Tensor]]
     """``losses.dense_losses``."""
 
 
@@ -101,50 +113,138 @@ def training_step(state: State, batch: Batch, step: int, steps: int, config: FSR
         config: settings of the method.
         ops: plain or faster operations.
     """
+    (whole,), means = supervise(state, [batch], step, steps, config, ops)
+    losses = student_losses(state.student, whole, step, steps, config, ops)
+    if means is not None:
+        state.centres.move(means)
+    return losses
+
+
+@dataclass
+class Supervision:
+    """What the losses of a batch hold the student against; no gradient flows into it. ``None``: no loss reads it.
+
+    Attributes:
+        mask: (B, h, w) masked patches of view 2.
+        teacher: its projections of both views.
+        targets: what those are centred with and divided by.
+        patch_label: (B, h, w) of view 1, for L_aff.
+        label: (B, H, W) of view 1, for L_seg and L_reg.
+        pairs: ``losses.pair_counts`` of all parts of the batch.
+        pixels: ``losses.pixel_counts`` of all parts of the batch.
+    """
+
+    mask: Mask | None = None
+    teacher: TeacherProjections | None = None
+    targets: Targets | None = None
+    patch_label: Tensor | None = None
+    label: Tensor | None = None
+    pairs: Tensor | None = None
+    pixels: Tensor | None = None
+
+
+@dataclass
+class SupervisedBatch(Batch):
+    """A batch, or a part of one, and what its losses hold the student against."""
+
+    supervision: Supervision
+
+
+@torch.no_grad()
+def supervise(
+    state: State, parts: Sequence[Batch], step: int, steps: int, config: FSRConfig, ops: Ops = PLAIN
+) -> tuple[list[SupervisedBatch], Float[Tensor, "2 P"] | None]:
+    """The first half of a step: all that needs no gradient, of all parts of a batch.
+
+    Args:
+        state: nothing of it changes.
+        parts: of the batch, with equally many images each; one part is the batch as a whole.
+        step: number of the step.
+        steps: length of the training.
+        config: settings of the method.
+        ops: plain or faster operations.
+
+    Returns:
+        The parts, supervised, and the means that the centres are to move towards once the step is done, if any.
+    """
+    each = [supervision_of(state, part, step, steps, config, ops) for part in parts]
+    teachers = [one.teacher for one in each if one.teacher is not None]
+    patch_labels = [one.patch_label for one in each if one.patch_label is not None]
+    labels = [one.label for one in each if one.label is not None]
+    # What the losses have to know of the whole batch.
+    teacher = TeacherProjections.joined(teachers) if teachers else None
+    targets = ops.targets(state.centres, teacher, step, steps, config.distillation) if teacher else None
+    pairs = pair_counts(patch_labels) if patch_labels else None
+    pixels = pixel_counts(labels) if labels else None
+    each = [replace(one, targets=targets, pairs=pairs, pixels=pixels) for one in each]
+    supervised = [SupervisedBatch(**vars(part), supervision=one) for part, one in zip(parts, each, strict=True)]
+    return supervised, state.centres.means_of(teacher) if teacher else None
+
+
+def supervision_of(state: State, batch: Batch, step: int, steps: int, config: FSRConfig, ops: Ops) -> Supervision:
+    """Mask, teacher and labels of a batch, or of a part of one. Called without gradient."""
     student, weights = state.student, loss_weights(step, steps, config)
     classes = ops.cam_classes(batch.tags)
-    terms: dict[str, Tensor] = {}
-    health: dict[str, Tensor] = {}
+    made = Supervision()
 
     # 1. Two random views of each image, drawn by the loader.
     x1, x2 = student.normalise(batch.view1), student.normalise(batch.view2)
 
     # 2. Auxiliary CAM of view 2 → certain and uncertain regions → mask.
-    mask = mask_view2(student, x2, batch, classes, mask_choice(step, steps, config.mask), config, ops)
+    made.mask = mask_view2(student, x2, batch, classes, mask_choice(step, steps, config.mask), config, ops)
 
-    # 3. Student on [x1; x2 masked], teacher on [x1; x2].
-    if mask is None:
-        view1 = ops.encode_student(student, x1, None, batch.drop_path_seeds[:, 0].tolist())
-    else:
-        seeds = batch.drop_path_seeds[:, :2].T.flatten().tolist()
-        both = ops.encode_student(student, torch.cat([x1, x2]), torch.cat([torch.zeros_like(mask), mask]), seeds)
-        view1, view2 = both[: len(x1)], both[len(x1) :]
-        if weights["certain"] or weights["uncertain"]:
-            teacher = ops.project_teacher(state.teacher, x1, x2, mask.flatten(1))
-            targets = ops.targets(state.centres, teacher, step, steps, config.distillation)
-            terms, health = distil(student, view2, mask, teacher, targets, batch, config.distillation)
-            state.centres.update(teacher)
+    # 3. Teacher on [x1; x2], unmasked.
+    if made.mask is not None and (weights["certain"] or weights["uncertain"]):
+        made.teacher = ops.project_teacher(state.teacher, x1, x2, made.mask.flatten(1))
 
-    # 4. Multi-scale CAM of view 1 → pseudo-labels. 5. Losses that read view 1.
-    logits, aux_logits = student.classify(view1)
-    terms["classification"] = classification_loss(logits, aux_logits, batch.tags)
-    outputs = Outputs(logits, view1.patches)
+    # 4. Multi-scale CAM of view 1 → pseudo-labels.
     dense, has_labels = weights["segmentation"] or weights["energy"], batch.label.numel() > 0
     if weights["affinity"] or (dense and not has_labels):
         cams = ops.cams(student, x1, config.cam.scales, classes)
     if weights["affinity"]:
-        grid = (view1.patches.shape[-2], view1.patches.shape[-1])
-        labels = ops.patch_label(cams.auxiliary, classes.tags, grid, config.labels)
-        terms["affinity"] = affinity_loss(view1.patches, labels)
-    if dense:
-        if has_labels:
-            outputs.label = batch.label.long()
-        else:
-            image = unit_range(batch.view1, x1)
-            outputs.label = classes.class_label(ops.pseudo_label(image, cams.final, classes.tags, config.labels))
+        grid = (x1.shape[-2] // student.patch_size, x1.shape[-1] // student.patch_size)
+        made.patch_label = ops.patch_label(cams.auxiliary, classes.tags, grid, config.labels)
+    if dense and has_labels:
+        made.label = batch.label.long()
+    elif dense:
+        image = unit_range(batch.view1, x1)
+        made.label = classes.class_label(ops.pseudo_label(image, cams.final, classes.tags, config.labels))
+    return made
+
+
+def student_losses(
+    student: Network, batch: SupervisedBatch, step: int, steps: int, config: FSRConfig, ops: Ops = PLAIN
+) -> StepLosses:
+    """The second half of a step: the student, with gradient, and the losses of a batch or of a part of one.
+
+    The mean over equal parts, and over processes, is the loss of the whole batch. Arguments as of ``training_step``.
+    """
+    weights, made = loss_weights(step, steps, config), batch.supervision
+    terms: dict[str, Tensor] = {}
+    health: dict[str, Tensor] = {}
+    x1 = student.normalise(batch.view1)
+
+    # 3. Student on [x1; x2 masked].
+    if made.mask is None:
+        view1 = ops.encode_student(student, x1, None, batch.drop_path_seeds[:, 0].tolist())
+    else:
+        images = torch.cat([x1, student.normalise(batch.view2)])
+        seeds = batch.drop_path_seeds[:, :2].T.flatten().tolist()
+        both = ops.encode_student(student, images, torch.cat([torch.zeros_like(made.mask), made.mask]), seeds)
+        view1, view2 = both[: len(x1)], both[len(x1) :]
+        if made.teacher is not None and made.targets is not None:
+            terms, health = distil(student, view2, made.mask, made.teacher, made.targets, batch, config.distillation)
+
+    # 5. Losses that read view 1.
+    logits, aux_logits = student.classify(view1)
+    terms["classification"] = classification_loss(logits, aux_logits, batch.tags)
+    outputs = Outputs(logits, view1.patches)
+    if made.patch_label is not None:
+        terms["affinity"] = affinity_loss(view1.patches, made.patch_label, made.pairs)
+    if made.label is not None:
         energy = config.energy if weights["energy"] else None
-        outputs.segmentation = student.segment(view1)
-        terms |= ops.dense_losses(outputs.segmentation, outputs.label, batch.view1, energy)
+        outputs.label, outputs.segmentation = made.label, student.segment(view1)
+        terms |= ops.dense_losses(outputs.segmentation, made.label, batch.view1, energy, made.pixels)
     return StepLosses.of(terms, weights, health, outputs)
 
 

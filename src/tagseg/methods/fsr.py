@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,13 +12,14 @@ from tagseg.beyond.decoder_start import scale_last_layer
 from tagseg.beyond.linear_probe import fit_classifiers
 from tagseg.beyond.network_labels import network_labels, network_origin
 from tagseg.beyond.offline_labels import boundary_origin, ground_truth_labels, missing_labels, offline_labels
+from tagseg.beyond.weight_average import set_to_average
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 from tagseg.data.dataset import TaggedImages
 from tagseg.fsr.distillation import Centres
 from tagseg.fsr.losses import StepLosses
 from tagseg.fsr.schedules import teacher_momentum
-from tagseg.fsr.step import State, training_step
+from tagseg.fsr.step import State, SupervisedBatch, student_losses, supervise
 from tagseg.methods.method import Method
 from tagseg.model.network import Network
 from tagseg.model.start import start_from
@@ -40,18 +42,34 @@ class FSR(Method):
         self.cam, self.optimiser = self.settings.cam, self.settings.optimiser
         self.student = Network(config.network, classes, config.beyond.pool)
         scale_last_layer(self.student.decoder, config.beyond.decoder_start)
-        self.teacher = make_teacher(self.student)
         self.centres = Centres(config.network.prototypes, self.settings.distillation.centre_momentum)
+        self.means: Tensor | None = None
+        self.start: Network | None = None
+        self.average: Network | None = None
+        self._copy_student()
+
+    def _copy_student(self) -> None:
+        """Let all that begins as a copy of the student be one."""
+        self.teacher = make_teacher(self.student)
+        if self.config.beyond.start_share:
+            self.start, self.average = make_teacher(self.student), make_teacher(self.student)
 
     @property
     def networks(self) -> dict[str, Network]:
-        """Student and teacher."""
-        return {"student": self.student, "teacher": self.teacher}
+        """Student and teacher, and their average with the start where one is asked for."""
+        both = {"student": self.student, "teacher": self.teacher}
+        return both if self.average is None else both | {"average": self.average}
+
+    @property
+    def answer(self) -> str:
+        """The student, or its average with the start."""
+        return "student" if self.average is None else "average"
 
     def train(self, mode: bool = True) -> FSR:
-        """Switch the student's drop path; the teacher never has any."""
+        """Switch the student's drop path; no other network ever has any."""
         super().train(mode)
-        self.teacher.eval()
+        for name, network in self.networks.items():
+            network.train(mode and name == "student")
         return self
 
     def before_first_step(
@@ -61,7 +79,7 @@ class FSR(Method):
         beyond, run, start, place = self.config.beyond, self.config.run, self.config.network.start, folder / "labels"
         if start and (not resumed or self._makes_labels(images, place, keep)):
             start_from(self.student, start)
-            self.teacher = make_teacher(self.student)
+            self._copy_student()
         if beyond.labels == "masks":
             images = ground_truth_labels(images)
         elif beyond.labels == "boundary":
@@ -70,7 +88,7 @@ class FSR(Method):
             images = network_labels(self.student, images, self.config.views.size, run, place, device, keep)
         if beyond.fit_classifiers and not start and not resumed:
             fit_classifiers(self.student, images, self.config.views.size, run, device)
-            self.teacher = make_teacher(self.student)
+            self._copy_student()
         return images
 
     def _makes_labels(self, images: TaggedImages, folder: Path, keep: bool) -> bool:
@@ -90,17 +108,30 @@ class FSR(Method):
         if self.settings.losses.energy and choose(self.settings.energy.method, points, device.type) == "exact":
             check_size(points, device.type)
 
-    def losses(self, batch: Batch, step: int) -> StepLosses:
-        """The losses of one step."""
-        state = State(self.student, self.teacher, self.centres)
+    def before_losses(self, parts: Sequence[Batch], step: int) -> list[Batch]:
+        """Masks, the teacher's projections and labels of all parts: the losses of each divide by counts of all."""
+        state, steps = State(self.student, self.teacher, self.centres), self.config.run.steps
         ops = self.table.for_step(self.student)
-        return training_step(state, batch.augmented(), step, self.config.run.steps, self.settings, ops)
+        supervised, self.means = supervise(state, parts, step, steps, self.settings, ops)
+        return list(supervised)
+
+    def losses(self, batch: Batch, step: int) -> StepLosses:
+        """The losses of one step, or of a part of it that ``before_losses`` has returned."""
+        if not isinstance(batch, SupervisedBatch):
+            (batch,) = self.before_losses([batch.augmented()], step)
+        assert isinstance(batch, SupervisedBatch)  # for the type checker
+        return student_losses(self.student, batch, step, self.config.run.steps, self.settings, self.ops)
 
     def health(self) -> dict[str, Tensor]:
         """How far the teacher's centres are from 0."""
         return {"token_centre_norm": self.centres.token.norm(), "patch_centre_norm": self.centres.patch.norm()}
 
     def after_step(self, step: int) -> None:
-        """The teacher follows the student."""
+        """The centres follow the teacher's projections, the teacher the student. A step that is cut off moves none."""
+        if self.means is not None:
+            self.centres.move(self.means)
+            self.means = None
         first, last = self.settings.distillation.teacher_momentum
         update_teacher(self.teacher, self.student, teacher_momentum(step, self.config.run.steps, first, last))
+        if self.start is not None and self.average is not None:
+            set_to_average(self.average, self.start, self.student, self.config.beyond.start_share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -49,9 +50,23 @@ class Method(nn.Module, ABC):
     def networks(self) -> dict[str, Network]:
         """The networks to score and to save, by name; the first is the one that the optimiser trains."""
 
+    def before_losses(self, parts: Sequence[Batch], step: int) -> list[Batch]:
+        """The parts of a step's batch with what their losses have to know of the whole batch; as they are by default.
+
+        Called once a step, before the losses of the first part. Losses that are means over images need nothing of it.
+
+        Args:
+            parts: with equally many images each, augmented; one where nothing is accumulated.
+            step: number of the step.
+        """
+        return list(parts)
+
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> StepLosses:
-        """The losses of a batch that is on the networks' device."""
+        """The losses of a batch that is on the networks' device, or of a part of one from ``before_losses``.
+
+        The mean over the parts, and over processes, has to be the loss of the whole batch.
+        """
 
     def before_first_step(
         self, images: TaggedImages, folder: Path, device: torch.device, resumed: bool, keep: bool
@@ -77,6 +92,11 @@ class Method(nn.Module, ABC):
     def health(self) -> dict[str, Tensor]:
         """Numbers () worth a curve, by name, that belong to no batch; logged as ``distillation/NAME``."""
         return {}
+
+    @property
+    def answer(self) -> str:
+        """The name of the network that ``last.safetensors`` holds, the one to predict with; by default the first."""
+        return next(iter(self.networks))
 
     @property
     def trained(self) -> Network:

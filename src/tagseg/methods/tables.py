@@ -56,6 +56,5 @@ class Table:
             ops = fast_ops(self.engine)
         sharpness = self.config.beyond.teacher_sharpness
         if sharpness:
-            targets = partial(sharper_targets, sharpness=sharpness, accumulate=self.config.run.accumulate)
-            ops = dataclasses.replace(ops, targets=targets)
+            ops = dataclasses.replace(ops, targets=partial(sharper_targets, sharpness=sharpness))
         return ops

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
 
 from tagseg.data.batch import Batch, ScoreBatch
@@ -13,11 +15,13 @@ from tagseg.data.seeds import seed_of
 from tagseg.distributed import averaged, process_count
 from tagseg.errors import TagsegError
 from tagseg.methods.method import Method
+from tagseg.training.accumulation import share_losses
 from tagseg.training.collapse import Watch
 from tagseg.training.collapse_advice import watch_of
 from tagseg.training.finite import check_finite
 from tagseg.training.optimiser import adopt_rates, make_optimiser
-from tagseg.training.signs import shown, signs_of, with_similarity
+from tagseg.training.signs import shown, with_similarity
+from tagseg.training.stops import Stops
 from tagseg.training.validation import Validation
 
 
@@ -35,6 +39,7 @@ class TrainingModule(lightning.LightningModule):
         names = tuple(method.networks)
         self.validation = Validation(names, method.SCORED, len(method.trained.classes), method.cam)
         self.watch: Watch | None = watch_of(self.config, method)
+        self.stops = Stops()
 
     def on_fit_start(self) -> None:
         """The networks are on their device."""
@@ -48,19 +53,38 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Losses of a batch, checked and logged."""
         step = self.global_step
-        torch.manual_seed(seed_of(self.config.run.seed, step, self.global_rank, index % self.config.run.accumulate))
-        losses = self.method.losses(batch, step)
+        self.stops.begin_step()
+        torch.manual_seed(seed_of(self.config.run.seed, step, self.global_rank, 0))
+        parts = self.config.run.accumulate
+        if parts > 1:
+            for optimiser in self.trainer.optimizers:
+                optimiser.zero_grad()
+        losses = share_losses(self.method, batch, step, parts, self._backward, self.watch is not None)
         named = {"train/loss": losses.total} | {f"train/{name}": value for name, value in losses.terms.items()}
         named |= {f"distillation/{name}": value for name, value in losses.health.items()}
-        signs = {} if self.watch is None or losses.outputs is None else signs_of(losses.outputs, batch.tags)
         # Means over all processes: if one process stopped alone, the others would wait for it.
-        means = averaged_by_name(named | signs)
+        asked = {"stop": losses.total.new_tensor(float(self.stops.received is not None))} if process_count() > 1 else {}
+        means = averaged_by_name(named | losses.signs | asked)
         check_finite({name: means[f"train/{name}"] for name in losses.terms}, step)
-        signs = with_similarity({name: means[name] for name in signs}, len(batch.tags) * process_count())
+        if asked:
+            self.stops.hear(float(means["stop"]))
+        signs = with_similarity({name: means[name] for name in losses.signs}, len(batch.tags) * process_count())
         self.log_dict({name: means[name] for name in named} | shown(signs), batch_size=len(batch.tags))
         if self.watch is not None:
             self.watch.observe(step, signs | {name: means[f"distillation/{name}"] for name in losses.health})
-        return losses.total
+        return losses.rest
+
+    def _backward(self, loss: Tensor) -> None:
+        """Add the gradient of a part to the parameters'; processes exchange it with that of the last part."""
+        strategy = self.trainer.strategy
+        alone = strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+        with alone, torch.autocast(self.device.type, enabled=False):
+            strategy.backward(loss, None)
+
+    def optimizer_zero_grad(self, *args: Any, **kwargs: Any) -> None:
+        """Lightning calls it after ``training_step``, which by then has the gradients of all parts but the last."""
+        if self.config.run.accumulate == 1:
+            super().optimizer_zero_grad(*args, **kwargs)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """AdamW step, then the method's own update."""
@@ -85,13 +109,17 @@ class TrainingModule(lightning.LightningModule):
         self.log_dict({f"val/{name}": value for name, value in scores.items()}, rank_zero_only=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the class names: a checkpoint of other classes must not be resumed."""
+        """Keep the class names, as a checkpoint of other classes must not be resumed, and what the watch has seen."""
         checkpoint["classes"] = list(self.method.trained.classes)
+        if self.watch is not None:
+            checkpoint["watch"] = self.watch.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes; go on with the configuration's rates."""
         self.check_classes(checkpoint)
         checkpoint["state_dict"] = with_method_prefix(checkpoint["state_dict"])
+        if self.watch is not None and "watch" in checkpoint:
+            self.watch.load_state_dict(checkpoint["watch"])
         adopt_rates(checkpoint, self.method.trained, self.method.optimiser, self.config.run.steps)
 
     def check_classes(self, checkpoint: dict[str, Any]) -> None:
