@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -237,3 +238,45 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path):
 def test_another_error_stays_what_it_is(tmp_path):
     with pytest.raises(FileNotFoundError), FeatureCache(tmp_path, SHAPE).writer(1):
         raise FileNotFoundError("something else")
+
+
+def test_a_batch_whose_lines_do_not_fit_leaves_none_of_them(tmp_path, monkeypatch):
+    """Else the rest of the batch would be computed in another one, with another rounding."""
+    cache, values = FeatureCache(tmp_path, SHAPE), rows(4)
+    with cache.writer(3) as writer:
+        writer.add([content(0)], values[:1])
+        monkeypatch.setattr(writer, "lines", Part(writer.lines))
+        with pytest.raises(TagsegError, match="could not be written"):
+            writer.add([content(1), content(2)], values[1:3])
+    assert known(tmp_path) == [0]
+    assert only(tmp_path, ".txt").stat().st_size == LINE
+
+
+class Part:
+    """A file that takes a part of what is written, as one on a full disk."""
+
+    def __init__(self, file):
+        self.file, self.name, self.fileno, self.close = file, file.name, file.fileno, file.close
+
+    def write(self, data):
+        return self.file.write(data[: len(data) // 2 + 3])
+
+
+def test_shards_that_killed_writers_left_empty_are_removed_and_no_others(tmp_path):
+    written(tmp_path, [0])
+    hour_ago = time.time() - 3600
+    living = FeatureCache(tmp_path, SHAPE).writer(2)
+    writer = living.__enter__()
+    for name in ("old", "young", "torn"):
+        (tmp_path / f"{name}.txt").touch()
+        (tmp_path / f"{name}.npy").write_bytes(b"" if name == "torn" else b"\x93NUMPY")
+    for path in (tmp_path / "old.txt", tmp_path / "torn.txt", writer.path.with_suffix(".txt")):
+        os.utime(path, (hour_ago, hour_ago))
+    FeatureCache(tmp_path, SHAPE)
+    assert {path.stem for path in tmp_path.glob("*.npy")} == {path.stem for path in tmp_path.glob("*.txt")}
+    assert not (tmp_path / "old.npy").exists()
+    assert not (tmp_path / "torn.txt").exists()
+    assert (tmp_path / "young.npy").exists(), "it may be of a writer that has just begun"
+    assert writer.path.with_suffix(".npy").exists(), "its writer lives"
+    living.__exit__(None, None, None)
+    assert known(tmp_path) == [0]

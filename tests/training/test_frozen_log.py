@@ -78,7 +78,7 @@ def test_logs_that_cannot_be_written_are_told_once_and_the_training_goes_on(run,
 
     config, result = run
     config = replace(config, run={"output": str(tmp_path)}, features={"folder": str(result.folder.parent / "features")})
-    monkeypatch.setattr("lightning.pytorch.loggers.CSVLogger.log_metrics", full)
+    monkeypatch.setattr("tagseg.training.csv_log.CSVLog.log_metrics", full)
     with caplog.at_level(logging.WARNING, "tagseg"):
         assert weights_equal(result.folder, train(config).folder)
     assert caplog.text.count("the logs cannot be written") == 1
@@ -89,3 +89,16 @@ def test_the_way_out_of_an_error_closes_everything(tmp_path, run):
         raise RuntimeError("x")
     assert log.file.file is None
     assert (log.line.state, log.line.error) == ("failed", "RuntimeError: x")
+
+
+def test_each_row_is_in_the_log_at_once_and_those_of_a_killed_training_are_dropped(tmp_path, run):
+    log = FrozenLog(run[0].run, tmp_path, CPU)
+    log.decoder_step(1, 0.5, 1e-3)
+    (path,) = (tmp_path / "logs").glob("part_*/metrics.csv")
+    assert [row["train/loss"] for row in read_logs(tmp_path)] == [0.5]
+    again = FrozenLog(run[0].run, tmp_path, CPU)
+    assert not path.exists()
+    again.decoder_step(1, 0.25, 1e-3)
+    assert [row["train/loss"] for row in read_logs(tmp_path)] == [0.25]
+    for one in (log, again):
+        one.file.close()

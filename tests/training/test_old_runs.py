@@ -11,6 +11,7 @@ from tagseg.config import replace
 from tagseg.config_file import read_config
 from tagseg.errors import TagsegError
 from tagseg.old_names import RENAMED
+from tagseg.training.checkpoint_hash import SEALED
 from tagseg.training.train import train
 from tagseg.verbs.train import parse_train
 
@@ -27,6 +28,9 @@ def as_of_0_1_0(path):
     assert all(name.startswith(("method.", "validation.")) for name in state)
     checkpoint["state_dict"] = {name.removeprefix("method."): value for name, value in state.items()}
     assert {"centres.token", "student.classifier.weight"} < checkpoint["state_dict"].keys()
+    for name in (SEALED, "watch"):
+        del checkpoint[name]
+    del checkpoint["callbacks"]["WholeSteps"]
     torch.save(checkpoint, path)
 
 
@@ -37,7 +41,7 @@ def with_old_names(path):
     for old, new in RENAMED.items():
         section, key = old.split(".")
         sections[section][key] = sections["beyond"].pop(new.removeprefix("beyond."))
-    assert sections.pop("beyond") == {}
+    assert sections.pop("beyond") == {"start_share": 0.0}, "what 0.1.0 did not have"
     del sections["run"]["matmul_precision"]
     sections["labels"]["source"] = {"boundary": "border"}.get(
         sections["labels"]["source"], sections["labels"]["source"]

@@ -7,14 +7,18 @@ writer leaves a shorter shard and two writers never touch the same file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import math
 import os
+import time
 import uuid
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -55,6 +59,7 @@ class FeatureCache:
         self.folder, self.shape = folder, shape
         self._shards: dict[str, Float16[ndarray, "rows D h w"]] = {}
         self._rows: dict[str, tuple[str, int]] = {}
+        _remove_empty(folder)
         for listed in sorted(folder.glob("*.txt")):
             self._add(listed.stem)
 
@@ -89,7 +94,9 @@ class FeatureCache:
         """Take up the rows of a shard; a damaged one is left out and said."""
         try:
             lines = (self.folder / f"{name}.txt").read_bytes()
-            array = np.lib.format.open_memmap(self.folder / f"{name}.npy", mode="r")
+            with warnings.catch_warnings():  # on what a damaged header seems to say
+                warnings.simplefilter("ignore")
+                array = np.lib.format.open_memmap(self.folder / f"{name}.npy", mode="r")
         except Exception as error:  # a damaged header may raise nearly anything
             logger.warning("%s/%s: not a readable part of the cache (%s), its features are computed again",
                            self.folder, name, error)  # fmt: skip
@@ -122,7 +129,8 @@ class ShardWriter:
         with _told(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.values = path.with_suffix(".npy").open("wb")
-            self.lines = path.with_suffix(".txt").open("wb")
+            self.lines = path.with_suffix(".txt").open("wb", buffering=0)
+            _lock(self.lines)
         try:
             with _told(path.parent):
                 header = {"descr": "<f2", "fortran_order": False, "shape": (count, *shape)}
@@ -142,8 +150,11 @@ class ShardWriter:
             self.values.write(rows.numpy().astype("<f2", copy=False).tobytes())
             self.values.flush()
             os.fsync(self.values.fileno())  # also after a power cut no line is without its values
-            self.lines.write(b"".join(f"{content}\n".encode("ascii") for content in contents))
-            self.lines.flush()
+            # All lines or none: a batch that is done again is then the same batch, and gives the same values.
+            lines = b"".join(f"{content}\n".encode("ascii") for content in contents)
+            if self.lines.write(lines) != len(lines):
+                os.ftruncate(self.lines.fileno(), self.rows * LINE)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.rows += len(contents)
 
     def close(self) -> None:
@@ -153,6 +164,28 @@ class ShardWriter:
                 file.close()
             if not self.rows:
                 Path(file.name).unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Take a file for this process, as long as it lives, where the system can; whether no other one has it."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _remove_empty(folder: Path, seconds: float = 60.0) -> None:
+    """Delete shards without a row that killed writers have left; not those of writers that live, or have just begun."""
+    for listed in folder.glob("*.txt"):
+        with suppress(OSError):
+            if listed.stat().st_size == 0 and listed.stat().st_mtime < time.time() - seconds:
+                with listed.open("rb+") as file:
+                    if _lock(file):
+                        listed.with_suffix(".npy").unlink(missing_ok=True)
+                        listed.unlink()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ windows of a loss (or 5 % of the training); and a training is stopped only after
 nothing else. With L_cls and L_seg on voc20mix, about 100 px, batches of 4, one seed: DeiT-Ti at 1e-4 has an AUC of the
 tags of 0.50 at step 75, 0.58 at 150, 0.70 at 225 and 0.72 at 275, with hardly any class predicted yet; a ViT-S/14 of
 DINOv2's kind at 6e-5 has 0.48 to 0.58 from step 100 on.
-Nothing here changes a weight or draws a random number. The state is not saved: a resumed training is watched anew.
+Nothing here changes a weight or draws a random number. The state is saved, so a resumed training ends as it would have.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -181,12 +182,13 @@ class Watch:
         self.told: set[str] = set()
 
     def observe(self, step: int, signs: Mapping[str, Tensor]) -> None:
-        """Add what a step, or one of its accumulated parts, has shown; stays on the device."""
+        """Add what a step has shown; stays on the device."""
         if self.begin is None:
             self.begin = step
         for name, value in signs.items():
             self.first.setdefault(name, step)
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            # What was saved comes back on the CPU.
+            self.sums[name] = self.sums[name].to(value.device) + value if name in self.sums else value
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def judge(self, step: int, quiet: bool = False) -> None:
@@ -213,6 +215,18 @@ class Watch:
                 self.told.add(kind)
                 if not quiet:
                     logger.warning("step %d: %s", step, self._warning(symptom, since))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far, for a checkpoint."""
+        return {
+            "begin": self.begin, "sums": dict(self.sums), "counts": dict(self.counts), "first": dict(self.first),
+            "since": dict(self.since), "told": sorted(self.told),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a training had seen."""
+        self.begin, self.sums, self.counts = state["begin"], dict(state["sums"]), dict(state["counts"])
+        self.first, self.since, self.told = dict(state["first"]), dict(state["since"]), set(state["told"])
 
     def _means(self) -> dict[str, list[float]]:
         """The means of the window's signs that are old enough to be judged; the next window begins."""

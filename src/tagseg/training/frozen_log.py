@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from tagseg.config import RunConfig
+from tagseg.errors import TagsegError
 from tagseg.training.loggers import make_loggers
 from tagseg.training.memory import peak_memory
+from tagseg.training.metrics_file import drop_rows
 from tagseg.training.progress_file import DONE, FAILED, STOPPED, ProgressFile, ProgressLine, reason_of
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ class FrozenLog:
 
     def __init__(self, run: RunConfig, folder: Path, device: torch.device) -> None:
         self.run, self.device = run, device
+        with suppress(OSError, TagsegError):  # whoever writes there tells what is wrong
+            drop_rows(folder / "logs", 0)  # of a training that was ended: all stages are done again
         self.loggers: list[Logger] = make_loggers(run, folder)
         self.file = ProgressFile(folder)
         self.show: Callable[[int], None] = lambda step: None
@@ -98,7 +103,7 @@ class FrozenLog:
         try:
             for one in self.loggers:
                 act(one)
-        except OSError as error:
+        except (OSError, TagsegError) as error:
             self.loggers = []
             logger.warning("the logs cannot be written (%s); the training goes on without them", error)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tagseg.config import RunConfig
 from tagseg.errors import TagsegError
+from tagseg.training.metrics_file import next_part
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -32,8 +33,14 @@ def log_picture(loggers: Sequence[Logger], name: str, picture: Image.Image, step
             experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
 
 
-def make_loggers(run: RunConfig, folder: Path) -> list[Logger]:
+def make_loggers(run: RunConfig, folder: Path, step: int = 0) -> list[Logger]:
     """The configured logger, and always a CSV file that a person can open; none with ``run.logger none``.
+
+    Args:
+        run: which logger.
+        folder: of the run.
+        step: the first step that will be logged: TensorBoard no longer shows what a killed training logged of it and
+            of later ones.
 
     Raises:
         TagsegError: wandb is asked for and not installed.
@@ -41,13 +48,14 @@ def make_loggers(run: RunConfig, folder: Path) -> list[Logger]:
     kind = run.logger
     if kind == "none":
         return []
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger  # takes a second
+    from lightning.pytorch.loggers import TensorBoardLogger  # takes a second
 
-    logs = folder / "logs"
-    number = len(list(logs.glob("part_*"))) if logs.exists() else 0
-    loggers: list[Logger] = [CSVLogger(folder, name="logs", version=f"part_{number}")]
+    from tagseg.training.csv_log import CSVLog
+
+    loggers: list[Logger] = [CSVLog(folder, next_part(folder / "logs"))]
     if kind == "tensorboard":
-        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+        purge = step if (folder / "tensorboard").exists() else None
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version="", purge_step=purge))
     elif kind == "wandb":
         try:
             from lightning.pytorch.loggers import WandbLogger

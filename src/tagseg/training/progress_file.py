@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tagseg.data.json_text import parse_json
 from tagseg.errors import TagsegError
 
 logger = logging.getLogger("tagseg")
@@ -74,15 +75,18 @@ class ProgressFile:
     Args:
         folder: of the run; made if it is not there.
         every: least seconds between two lines that nothing forces.
+        step: what a killed training has told of later steps than this one is left out, as they are done again.
     """
 
-    def __init__(self, folder: Path, every: float = 1.0) -> None:
+    def __init__(self, folder: Path, every: float = 1.0, step: int | None = None) -> None:
         self.path, self.every = folder / NAME, every
         self.begun, self.written = time.monotonic(), -math.inf
         self.file: int | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             remove_torn_line(self.path)
+            if step is not None:
+                cut_after(self.path, step)
             self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
             self._give_up(error)
@@ -142,6 +146,27 @@ def remove_torn_line(path: Path) -> None:
             file.truncate(position)
 
 
+def cut_after(path: Path, step: int) -> None:
+    """Cut off all lines from the first one on that tells of a later step of a training by steps."""
+    if not path.exists():
+        return
+    length = 0
+    with path.open("r+b") as file:
+        for line in file:
+            if _is_later(line, step):
+                file.truncate(length)
+                return
+            length += len(line)
+
+
+def _is_later(line: bytes, step: int) -> bool:
+    try:
+        record = json.loads(line)
+        return record["stage"] == "training" and record["step"] > step
+    except (ValueError, KeyError, TypeError):  # a line that somebody else wrote
+        return False
+
+
 def read_progress(run: Path) -> list[dict[str, Any]]:
     """The whole lines of a run's ``progress.jsonl``, oldest first; a torn last one is left out.
 
@@ -158,7 +183,7 @@ def read_progress(run: Path) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             raise TagsegError(f"{path}, line {number}: no JSON ({error}): delete the line") from error
         if not isinstance(record, dict):

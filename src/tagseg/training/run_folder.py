@@ -2,30 +2,74 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from tagseg.config_file import NAME
 from tagseg.errors import TagsegError
+from tagseg.training.checkpoint_hash import damage_of
 
 CHECKPOINT = "last.ckpt"
 """Of a training by steps, finished or not."""
+PREVIOUS = "previous.ckpt"
+"""The one before it."""
 NETWORK = "last.safetensors"
 """Of a finished training of the method ``frozen``, which makes no checkpoints; trainings by steps write it, too."""
 
+logger = logging.getLogger("tagseg")
 
-def checkpoint_of(resume: Path | str) -> Path:
-    """The checkpoint that a run folder or a ``.ckpt`` file means.
+
+def checkpoint_of(resume: Path | str) -> Path | None:
+    """The whole checkpoint that a run folder or a ``.ckpt`` file means.
+
+    Of a folder it is ``last.ckpt``, or ``previous.ckpt`` where that is damaged or gone, which is told; ``None`` where
+    the training was ended before it saved anything, so that it begins again.
 
     Raises:
-        TagsegError: nothing there.
+        TagsegError: nothing there, or nothing whole.
     """
     path = Path(resume)
-    path = path / CHECKPOINT if path.is_dir() else path
+    if not path.is_dir():
+        return _given(path)
+    there = [path / name for name in (CHECKPOINT, PREVIOUS) if (path / name).is_file()]
+    if not there and (path / NAME).is_file():
+        logger.info("%s: no step was saved yet: the training begins again", path)
+        return None
+    if not there:
+        raise _nothing(path / CHECKPOINT)
+    damage: dict[Path, str] = {}
+    for one in there:
+        damage[one] = damage_of(one)
+        if not damage[one]:
+            if one.name != CHECKPOINT:
+                reason = damage.get(path / CHECKPOINT, "it is gone")
+                logger.warning("%s: going on from %s, saved before it", _told(path / CHECKPOINT, reason), one.name)
+            return one
+    raise TagsegError(
+        f"{'; '.join(_told(one, reason) for one, reason in damage.items())}: nothing whole is left to go on from: "
+        "resume from another one, e.g. best.ckpt, or start anew with another --run.output"
+    )
+
+
+def _given(path: Path) -> Path:
+    """A checkpoint file that is there and whole."""
     if not path.is_file():
+        raise _nothing(path)
+    reason = damage_of(path)
+    if reason:
         raise TagsegError(
-            f"{path}: no checkpoint to resume from, expected a run folder with {CHECKPOINT} or a .ckpt file"
+            f"{_told(path, reason)}: resume from another one, e.g. {PREVIOUS} or best.ckpt, or start anew with another "
+            "--run.output"
         )
     return path
+
+
+def _nothing(path: Path) -> TagsegError:
+    return TagsegError(f"{path}: no checkpoint to resume from, expected a run folder with {CHECKPOINT} or a .ckpt file")
+
+
+def _told(path: Path, reason: str) -> str:
+    return f"{path}: not a whole checkpoint ({reason})"
 
 
 def finished_network(resume: Path | str) -> Path | None:
@@ -56,7 +100,7 @@ def refuse_to_overwrite(folder: Path, stepwise: bool, resume: Path | str | None)
     Raises:
         TagsegError: the folder holds a training, finished or not, that would be overwritten.
     """
-    by_steps = (folder / CHECKPOINT).exists()
+    by_steps = any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
     if not by_steps and not (folder / NETWORK).exists():
         return
     if resume is not None and stepwise and by_steps:
