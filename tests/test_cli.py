@@ -1,11 +1,15 @@
 """The command line: what wins over what, and errors as one line."""
 
+import errno
+import io
+import os
 import resource
 import subprocess
 import sys
 
 import pytest
 
+from tagseg import cli
 from tagseg.cli import VERBS, main
 from tagseg.config import Config, replace
 from tagseg.config_file import save_config
@@ -361,3 +365,50 @@ def test_a_switch_of_train_needs_no_value():
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])
 def test_a_verb_alone_says_what_it_lacks(capsys, verb):
     assert "model" in error_of(capsys, verb)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_disk_without_room_is_one_line_wherever_it_is_met(capsys, monkeypatch, number):
+    def write(arguments):
+        raise OSError(number, os.strerror(number), "out/masks.png")
+
+    monkeypatch.setattr(cli, "leave_terminal", lambda numbers: None)
+    monkeypatch.setattr(cli, "_dispatch", write)
+    assert "cannot write out/masks.png: " in error_of(capsys, "predict")
+
+
+def test_what_is_printed_to_a_full_disk_is_one_line(capsys, monkeypatch):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(cli, "leave_terminal", lambda numbers: None)
+    monkeypatch.setattr(cli, "_dispatch", lambda arguments: 0)
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err.startswith("tagseg: error: cannot write what is printed: No space left on device")
+
+
+def test_other_errors_of_the_system_are_not_hidden(monkeypatch):
+    def broken(arguments):
+        raise OSError(errno.EBADF, "a mistake of ours")
+
+    monkeypatch.setattr(cli, "_dispatch", broken)
+    with pytest.raises(OSError, match="a mistake of ours"):
+        main(["check"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3.5 TiB for an array"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.\nSee the documentation"),
+    ],
+)
+def test_too_little_memory_is_one_line_wherever_it_is_met(capsys, monkeypatch, error):
+    monkeypatch.setattr(cli, "_dispatch", lambda arguments: (_ for _ in ()).throw(error))
+    assert main(["predict"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("tagseg: error: not enough memory (")
+    assert message.count("\n") == 1

@@ -19,16 +19,14 @@ from ..conftest import TINY, tiny_config
 
 
 class At(Callback):
-    """Does something before or after the parts of a step."""
+    """Does something before a step."""
 
-    def __init__(self, step, action, part=0):
-        self.step, self.action, self.part, self.parts = step, action, part, 0
+    def __init__(self, step, action):
+        self.step, self.action = step, action
 
     def on_train_batch_start(self, trainer, module, batch, index):
         if trainer.global_step == self.step:
-            if self.parts == self.part:
-                self.action(trainer, module)
-            self.parts += 1
+            self.action(trainer, module)
 
 
 def stop(*_):

@@ -113,7 +113,8 @@ def test_an_interruption_keeps_the_features_and_the_rerun_is_equal(config, encod
 
     with monkeypatch.context() as patch:
         patch.setattr(Network, "normalise", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        told = r"^stopped \(features, 4 of 6\): features are kept, go on with --resume"
+        with pytest.raises(KeyboardInterrupt, match=told):
             train(config)
     encoded.clear()
     assert {path.name for path in Path(config.run.output).iterdir()} == {

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+import torch
 
 from tagseg.cli import main
 from tagseg.config import Config, replace
@@ -19,7 +20,7 @@ from ..conftest import tiny_config
 
 def test_a_checkpoint_is_a_file_or_a_run_s(tmp_path):
     for name in ("last.ckpt", "kept.ckpt"):
-        (tmp_path / name).touch()
+        torch.save({}, tmp_path / name)
     assert checkpoint_of(str(tmp_path)) == tmp_path / "last.ckpt"
     assert checkpoint_of(tmp_path / "kept.ckpt") == tmp_path / "kept.ckpt"
     for absent in (tmp_path / "absent", tmp_path / "absent.ckpt"):

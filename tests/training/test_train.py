@@ -28,7 +28,15 @@ def test_what_a_run_leaves(run):
     config, result = run
     names = {path.name for path in result.folder.iterdir()} - {"kept.ckpt"}
     networks = {"best.safetensors", "last.safetensors", "last_teacher.safetensors"}
-    assert names == networks | {"config.yaml", "data.json", "last.ckpt", "best.ckpt", "logs", "progress.jsonl"}
+    assert names == networks | {
+        "config.yaml",
+        "data.json",
+        "last.ckpt",
+        "previous.ckpt",
+        "best.ckpt",
+        "logs",
+        "progress.jsonl",
+    }
     assert result.steps == 8
     assert result.network == result.folder / "best.safetensors"
     assert read_config(result.folder / "config.yaml") == config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,9 @@ def write(job: Job) -> dict[str, Any]:
     """
     program = traced(job.graph)
     with quietly():
-        torch.export.save(program, job.folder / FILE, extra_files={DESCRIPTION: json.dumps(job.about)})
+        content = io.BytesIO()  # PyTorch, writing itself, ends the process where the disk is full
+        torch.export.save(program, content, extra_files={DESCRIPTION: json.dumps(job.about)})
+    (job.folder / FILE).write_bytes(content.getbuffer())
     return {"torch": torch.__version__.split("+")[0]}
 
 

@@ -1,4 +1,4 @@
-"""Progress bar with time left, checkpoints, and the networks to predict with."""
+"""Progress bar with time left, and the networks to predict with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from tqdm import tqdm
 
-from tagseg.errors import NonFiniteLoss
 from tagseg.model.checkpoint import read_about, save_network
 from tagseg.training.module import TrainingModule
 from tagseg.training.pace import Pace
@@ -84,8 +83,9 @@ class Progress(Callback):
             self.bar.write(score_line(trainer.global_step, {k: float(v) for k, v in scores.items()}), file=sys.stderr)
 
     def on_exception(self, *_: Any) -> None:
-        """Leave the terminal in order."""
-        self.on_train_end()
+        """Leave the terminal in order; where it is gone, the checkpoint is still to be saved."""
+        with suppress(OSError):
+            self.on_train_end()
 
     def on_train_end(self, *_: Any) -> None:
         """Close the bar."""
@@ -138,32 +138,16 @@ class ExportNetworks(Callback):
         networks, what = module.method.networks, module.method.SCORED[0]
         maps = list(module.method.SCORED)  # what is trained: a classifier's decoder is not
         about: dict[str, Any] = {"step": trainer.global_step, "scores": scores, "maps": maps}
-        for index, (name, network) in enumerate(networks.items()):
-            path = self.folder / (f"last_{name}.safetensors" if index else "last.safetensors")
+        for name, network in networks.items():
+            own = name == module.method.answer
+            path = self.folder / ("last.safetensors" if own else f"last_{name}.safetensors")
             save_network(network, path, about | {"network": name})
         if not scored or not scores:
             return
         name = max(networks, key=lambda one: scores[f"val/{one}/{what}"])
         best = scores[f"val/{name}/{what}"]
         path = self.folder / "best.safetensors"
-        if not path.exists() or best > float(read_about(path).get("best", -1.0)):
+        former = read_about(path) if path.exists() else {}
+        is_later = former.get("step", 0) > trainer.global_step  # of a training that was killed and went on otherwise
+        if is_later or best > float(former.get("best", -1.0)):
             save_network(networks[name], path, about | {"network": name, "best": best})
-
-
-class LastCheckpoint(ModelCheckpoint):
-    """``last.ckpt``, also when a training is interrupted; after a loss that is not finite, the former file is kept."""
-
-    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Save what can be resumed."""
-        if not isinstance(exception, NonFiniteLoss):
-            super().on_exception(trainer, pl_module, exception)
-
-
-def checkpoints(folder: Path, every: int, monitor: str | None) -> list[ModelCheckpoint]:
-    """``last.ckpt`` every so many steps and when a training is interrupted; ``best.ckpt`` by a score, if any."""
-    common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_top_k": 1}
-    last = LastCheckpoint(filename="last", every_n_train_steps=every, save_on_exception=True, **common)
-    if monitor is None:
-        return [last]
-    best = ModelCheckpoint(filename="best", monitor=monitor, mode="max", **common)
-    return [last, best]

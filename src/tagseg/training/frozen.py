@@ -26,6 +26,7 @@ from tagseg.model.checkpoint import save_network
 from tagseg.model.network import Network
 from tagseg.model.start import start_from
 from tagseg.progress import Note, duration, ignore, progress
+from tagseg.stopping import told
 from tagseg.training.frozen_log import FrozenLog
 from tagseg.training.frozen_pictures import pictures_of
 from tagseg.training.loggers import takes_pictures
@@ -57,15 +58,23 @@ def fit_frozen(config: Config, training: TaggedImages, scored: TaggedImages | No
     if config.network.decoder != "conv":
         config.network.refuse("decoder", config.network.decoder, "conv with the method frozen")
     device = frozen_device(run.accelerator)
-    proposals = given_proposals(training, settings.labels)  # errors in them are reported before the long part
+    proposals = given_proposals(
+        training, settings.labels, config.data
+    )  # errors in them are reported before the long part
     torch.manual_seed(run.seed)
     network = Network(config.network, training.classes, config.beyond.pool, training.colours)
     if config.network.start:
         start_from(network, config.network.start)
     announce_time(network, settings, run, len(training), device)
-    with FrozenLog(run, folder, device) as log:
-        scores = _fit(network, config, settings, training, scored, proposals, log)
-        save_network(network.cpu(), folder / FINISHED, {"step": run.steps, "scores": scores, "network": "frozen"})
+    log = FrozenLog(run, folder, device)
+    try:
+        with log:
+            scores = _fit(network, config, settings, training, scored, proposals, log)
+            save_network(network.cpu(), folder / FINISHED, {"step": run.steps, "scores": scores, "network": "frozen"})
+    except KeyboardInterrupt as stop:
+        line = log.line
+        where = f"{line.stage}, {line.step} of {line.steps}"
+        raise told(stop, f"stopped ({where}): features are kept, go on with --resume {folder}") from stop
     return scores
 
 

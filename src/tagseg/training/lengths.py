@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tagseg.config import Config, RunConfig, replace
 from tagseg.progress import duration
+from tagseg.training.launch import started
 
 EPOCHS = 15
 """Passes over the photos of a step-by-step training: the paper's 20,000 steps of 8 on VOC's 10,582 photos."""
@@ -69,4 +70,4 @@ def on_one_cpu(run: RunConfig) -> bool:
 
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     cpu = run.accelerator == "cpu" or (run.accelerator == "auto" and not gpu)
-    return cpu and run.nodes == 1 and run.devices in ("auto", 1, "1")
+    return cpu and started() is None and run.nodes == 1 and run.devices in ("auto", 1, "1")

@@ -22,9 +22,9 @@ class ProgressLines(Callback):
         self.scored = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Append to what an interrupted training has left."""
+        """Append to what an interrupted training has left of the steps that are done."""
         if trainer.is_global_zero:
-            self.file = ProgressFile(self.folder)
+            self.file = ProgressFile(self.folder, step=trainer.global_step)
             self._write(trainer, RUNNING)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:

@@ -21,8 +21,10 @@ from tagseg.errors import NothingToScore, TagsegError, list_some
 from tagseg.frozen.config import FrozenConfig
 from tagseg.methods.unread import check_unread
 from tagseg.training.kept_data import keep_data
+from tagseg.training.launch import end_with_first, is_first, started
 from tagseg.training.lengths import with_length
-from tagseg.training.run_folder import checkpoint_of, finished_network, refuse_to_overwrite
+from tagseg.training.liveness import place_by_environment, watched
+from tagseg.training.run_folder import NETWORK, checkpoint_of, finished_network, refuse_to_overwrite
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -71,6 +73,13 @@ def train(
         KeyboardInterrupt: stopped by the user; ``last.ckpt`` holds the state.
     """
     _check_arguments(config, resume, callbacks)
+    end_with_first()
+    with watched(place_by_environment()):
+        return _train(config, resume, callbacks, photos)
+
+
+def _train(config: Config, resume: Path | str | None, callbacks: Sequence[Callback], photos: object) -> TrainResult:
+    """What ``train`` does, in one process of those that train together."""
     folder = Path(config.run.output)
     stepwise = config.method.STEPWISE
     checkpoint = checkpoint_of(resume) if stepwise and resume is not None else None
@@ -95,18 +104,23 @@ def train(
     reading.save(folder)
 
     # Importing these takes seconds; errors in the data are reported before.
-    from tagseg.model.checkpoint import find_network
-
     if not stepwise:
         from tagseg.training.frozen import fit_frozen
 
         scores = fit_frozen(config, training, scored)
-        return TrainResult(folder, find_network(folder), config.run.steps, scores)
+        return TrainResult(folder, _network_of(folder), config.run.steps, scores)
     from tagseg.training.trainer import fit
 
     trainer = fit(config, training, scored, checkpoint, callbacks)
     scores = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val/")}
-    return TrainResult(folder, find_network(folder), trainer.global_step, scores)
+    return TrainResult(folder, _network_of(folder), trainer.global_step, scores)
+
+
+def _network_of(folder: Path) -> Path:
+    """The network that was trained; a machine that does not share the first one's folder has none to look for."""
+    from tagseg.model.checkpoint import find_network  # takes seconds
+
+    return find_network(folder) if is_first() else folder / NETWORK
 
 
 def _step_seconds(config: Config, training: TaggedImages) -> float:
@@ -118,6 +132,11 @@ def _step_seconds(config: Config, training: TaggedImages) -> float:
 def _refuse_what_steps_need(config: Config, callbacks: Sequence[Callback]) -> None:
     """Refuse what a method that is not trained by Lightning's steps would ignore."""
     check_unread(config)
+    if (processes := started()) is not None:
+        raise TagsegError(
+            f"{processes.by} has started {processes.devices * processes.nodes} processes, expected one with the method "
+            f"{config.method.NAME}, which needs no other: leave out {processes.by}, or choose another --method"
+        )
     if callbacks:
         names = list_some([type(callback).__name__ for callback in callbacks])
         raise TagsegError(

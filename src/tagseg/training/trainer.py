@@ -6,23 +6,28 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from tagseg.config import Config, RunConfig
+from tagseg.config import Config, RunConfig, replace
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import score_loader, training_loader
 from tagseg.data.sources import require_tags
-from tagseg.distributed import other_process_is_gone
-from tagseg.errors import Collapsed, TagsegError, list_some, one_line
+from tagseg.errors import TagsegError, list_some
 from tagseg.fsr.schedules import step_of
 from tagseg.methods.build import build_method
-from tagseg.training.callbacks import ExportNetworks, Progress, checkpoints
+from tagseg.training.callbacks import ExportNetworks, Progress
+from tagseg.training.checkpoint_file import load_checkpoint
+from tagseg.training.checkpoint_io import WholeCheckpoints
+from tagseg.training.checkpoints import checkpoints
+from tagseg.training.endings import in_one_line
+from tagseg.training.launch import with_started
+from tagseg.training.liveness import children_of, place_by_trainer, watched
 from tagseg.training.loggers import make_loggers, takes_pictures
 from tagseg.training.module import TrainingModule, with_method_prefix
 from tagseg.training.pace import Pace
@@ -30,7 +35,12 @@ from tagseg.training.pictures import Pictures
 from tagseg.training.progress_lines import ProgressLines
 from tagseg.training.scalars import Scalars
 from tagseg.training.step_time import ExpectedTime
+from tagseg.training.superseded import clear_superseded
 from tagseg.training.view_sizes import check_view_sizes
+from tagseg.training.whole_steps import WholeSteps
+
+SAVE_EVERY = 0.1
+"""Share of the training between two checkpoints where nothing is scored."""
 
 
 class Data(LightningDataModule):
@@ -51,7 +61,6 @@ class Data(LightningDataModule):
             workers=run.workers,
             first_step=trainer.global_step,
             part=(trainer.global_rank, trainer.world_size),
-            accumulate=run.accumulate,
             repeat_below=self.config.beyond.repeat_below,
             labels=self.training.has_labels,
         )
@@ -78,57 +87,49 @@ def fit(
     callbacks: Sequence[Callback],
 ) -> Trainer:
     """Train; return the trainer with its last step and scores. Errors as in ``train``."""
+    config = replace(config, run=vars(with_started(config.run)))
     seed_everything(config.run.seed, workers=False, verbose=False)
     module, folder = TrainingModule(build_method(config, training.classes)), Path(config.run.output)
     for network in module.method.networks.values():
         network.colours = training.colours or network.colours
     check_view_sizes(config, module.method.trained.patch_size)
-    if checkpoint is not None:
-        check_checkpoint(checkpoint, module)
+    step = 0 if checkpoint is None else check_checkpoint(checkpoint, module)
     _hush_lightning()
     if scored and "segmentation" not in module.method.SCORED:
         require_tags(scored)  # CAMs are scored with the images' tags
     monitor = f"val/{next(iter(module.method.networks))}/{module.method.SCORED[0]}" if scored else None
-    trainer = make_trainer(config, folder, monitor, callbacks)
+    trainer = make_trainer(config, folder, monitor, [*callbacks, module.stops], (checkpoint, step))
     check_shares(config.run, trainer.world_size)
-    _run(trainer, module, Data(config, training, scored), checkpoint, folder)
+    if trainer.is_global_zero:
+        clear_superseded(folder, step)
+    with watched(place_by_trainer(trainer), partial(children_of, trainer)):
+        _run(trainer, module, Data(config, training, scored), checkpoint, folder)
     return trainer
 
 
 def _run(trainer: Trainer, module: TrainingModule, data: Data, checkpoint: Path | None, folder: Path) -> None:
     resumed = checkpoint is not None
     keep = resumed or trainer.global_rank > 0  # the first process usually starts the others after
-    try:
+    with in_one_line(trainer, module.stops, folder):
         data.training = module.method.before_first_step(
             data.training, folder, trainer.strategy.root_device, resumed, keep
         )
-        with warnings.catch_warnings(), matmul_precision(module.config.run.matmul_precision):
+        precision = module.config.run.matmul_precision
+        with module.stops.listening(), warnings.catch_warnings(), matmul_precision(precision):
             _quiet_lightning()
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         trainer.strategy.barrier()  # the first process still writes the networks that the others are going to look for
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C, after its callbacks saved the state
-        raise KeyboardInterrupt(f"stopped at step {trainer.global_step}: go on with --resume {folder}") from stop
-    except Collapsed:
-        raise
-    except TagsegError as error:
-        raise one_line(error) from error
-    except RuntimeError as error:
-        if not other_process_is_gone(error):
-            raise
-        reason = shorten(str(error), 160)
-        raise TagsegError(f"lost another process of this training; its own message says why ({reason})") from error
-    except OSError as error:
-        raise TagsegError(
-            f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
-            f"with --resume {folder}"
-        ) from error
 
 
-def check_checkpoint(path: Path, module: TrainingModule) -> None:
-    """Raise ``TagsegError`` unless a file holds the state of a training of this network and these classes."""
+def check_checkpoint(path: Path, module: TrainingModule) -> int:
+    """The step of a checkpoint.
+
+    Raises:
+        TagsegError: the file does not hold the state of a training of this network and these classes.
+    """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        state = with_method_prefix(checkpoint["state_dict"])
+        checkpoint = load_checkpoint(path, in_memory=False)
+        state, step = with_method_prefix(checkpoint["state_dict"]), int(checkpoint["global_step"])
     except Exception as error:  # damaged files raise many kinds
         raise TagsegError(
             f"{path}: not a readable checkpoint of a training ({type(error).__name__}): resume from another one, e.g. "
@@ -142,9 +143,16 @@ def check_checkpoint(path: Path, module: TrainingModule) -> None:
             f"{path}: its network is not the configuration's ({list_some(wrong)} differ): resume with the settings of "
             "its own run"
         )
+    return step
 
 
-def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: Sequence[Callback] = ()) -> Trainer:
+def make_trainer(
+    config: Config,
+    folder: Path,
+    monitor: str | None,
+    callbacks: Sequence[Callback] = (),
+    resumed: tuple[Path | None, int] = (None, 0),
+) -> Trainer:
     """Lightning's Trainer for a configuration.
 
     Args:
@@ -152,11 +160,12 @@ def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: S
         folder: of the run.
         monitor: the score that decides which checkpoint is best; ``None`` where nothing is scored.
         callbacks: Lightning callbacks of the caller.
+        resumed: the checkpoint that the training goes on from, and its step.
     """
     run, scored = config.run, monitor is not None
-    every = max(1, step_of(run.validate_every, run.steps))
-    pace = Pace(run.batch, every if scored else 0)
-    own: list[Callback] = [pace, ExpectedTime(config), Progress(pace), ProgressLines(folder, pace)]
+    every = max(1, step_of(run.validate_every or SAVE_EVERY, run.steps))
+    pace, steps = Pace(run.batch, every if scored else 0), WholeSteps(every if scored else 0)
+    own: list[Callback] = [steps, pace, ExpectedTime(config), Progress(pace), ProgressLines(folder, pace)]
     own.append(Scalars(run.log_every, pace))
     if takes_pictures(run):
         own.append(Pictures(run.pictures, pace.every, pace))
@@ -168,14 +177,14 @@ def make_trainer(config: Config, folder: Path, monitor: str | None, callbacks: S
         strategy=strategy_for(run),
         precision=run.precision,  # type: ignore[arg-type]
         max_steps=run.steps,
-        accumulate_grad_batches=run.accumulate,
-        val_check_interval=every * run.accumulate if scored else None,
+        val_check_interval=every if scored else None,
         check_val_every_n_epoch=None,
         limit_val_batches=None if scored else 0,
         num_sanity_val_steps=0,
         log_every_n_steps=run.log_every,
-        logger=make_loggers(run, folder),
-        callbacks=[*own, *checkpoints(folder, every, monitor), *callbacks],
+        logger=make_loggers(run, folder, resumed[1]),
+        callbacks=[*own, *checkpoints(folder, every, monitor, steps), *callbacks],
+        plugins=WholeCheckpoints(resumed[0]) if writes_one_file(run.strategy) else None,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
@@ -192,6 +201,11 @@ def strategy_for(run: RunConfig) -> str | Strategy:
         broadcast_buffers=False,  # the only ones, the centres, are averaged over the processes where they change
         gradient_as_bucket_view=True,  # no second copy of the gradients
     )
+
+
+def writes_one_file(strategy: str) -> bool:
+    """Whether a strategy leaves the writing of checkpoints to one process; others have a way of their own."""
+    return not strategy.startswith(("deepspeed", "xla"))
 
 
 def _alone(run: RunConfig) -> bool:
@@ -229,11 +243,17 @@ def _hush_lightning() -> None:
 def check_shares(run: RunConfig, processes: int) -> None:
     """Raise ``TagsegError`` unless each process, and each of its accumulated parts, gets equally many images.
 
-    With unequal shares the mean over processes would not be that of the batch, and some images would be left out.
+    With unequal shares the mean over processes would not be that of the batch, and some images would be left out. Other
+    strategies than DDP exchange gradients in ways that parts would break.
     """
     parts = processes * run.accumulate
     if run.batch % parts:
         by = f"{processes} processes" + (f" of {run.accumulate} accumulated parts each" if run.accumulate > 1 else "")
         raise TagsegError(
             f"run.batch is {run.batch}, expected a multiple of {parts} ({by}): change --run.batch or --run.devices"
+        )
+    if run.accumulate > 1 and not run.strategy.startswith(("auto", "ddp")):
+        raise TagsegError(
+            f"run.strategy is {run.strategy}, expected auto or ddp where a batch is taken in parts: leave out "
+            "--run.strategy or --run.accumulate"
         )
