@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
 
 OpenPage = Callable[..., "Page"]
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -82,8 +82,13 @@ def watched(chromium: Browser) -> Iterator[OpenPage]:
             if line.type == "error":
                 complain(f"console: {line.text}")
 
+        def see_dialog(dialog: Dialog) -> None:
+            complain(f"dialog: {dialog.message}")  # of alert(1) in a name
+            dialog.dismiss()
+
         context.on("request", see_request)
         page.on("console", see_line)
+        page.on("dialog", see_dialog)
         page.on("pageerror", lambda error: complain(f"page: {error}"))
         page.goto(url)
         return page

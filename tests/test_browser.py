@@ -24,6 +24,7 @@ def test_axe_finds_what_is_wrong(open_page, axe, tmp_path):
     [
         ("<script>console.error('not so')</script>", "console: not so"),
         ("<script>undefined.x</script>", "page: "),
+        ("<img src='data:,' onerror='alert(1)'>", "dialog: 1"),
         ("<img src='http://192.0.2.1/pixel.png'>", "request: http://192.0.2.1/pixel.png"),
     ],
 )

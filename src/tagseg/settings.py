@@ -66,6 +66,9 @@ AtLeastTwo: TypeAlias = Annotated[int, Within(2, expected="at least 2")]
 Pixels: TypeAlias = Annotated[int, Within(1, expected="a positive number of pixels")]
 FromTheEnd: TypeAlias = Annotated[int, Within(most=-1, expected="a negative number, counted from the end")]
 When: TypeAlias = Annotated[int | float, StepOrShare()]
+Options: TypeAlias = dict
+"""Keys with values of any kind. Not ``dict[str, Any]``: for ``Any`` jsonargparse imports and calls the code that a
+``class_path`` in a configuration file names."""
 
 Constraint = Within | StepOrShare | NotEmpty
 

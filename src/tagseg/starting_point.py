@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tagseg.config import Config
-from tagseg.config_file import NAME, read_config, settings_in, text_with_new_names
+from tagseg.config_file import NAME, read_config, refuse_code, settings_in, text_with_new_names
 from tagseg.errors import TagsegError, list_some
 from tagseg.methods.config import METHODS, settings_of, settings_read_by, with_method
 from tagseg.methods.unread import INSTEAD
@@ -56,6 +56,8 @@ def starting_point(arguments: list[str]) -> Start:
     """
     known, rest = _parsed(arguments, "--preset", "--resume", "--method")
     files = {name: settings_in(name) for name in known.config if name is not None}
+    for file, values in files.items():
+        refuse_code(file, values)
     method = _named_method(known.method, files)
     own = _of_run(known.resume)
     if own is not None and method not in (None, own.method.NAME):

@@ -13,12 +13,17 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from tagseg.arguments import check_path
+from tagseg.data.json_text import parse_json
 from tagseg.data.palette import Colour
 from tagseg.errors import TagsegError, list_some
+from tagseg.files import sync
+from tagseg.model.bounded import within
 from tagseg.model.config import NetworkConfig
+from tagseg.model.content_hash import KEY, content_hash
 from tagseg.model.hub import PUBLISHED, fetched, is_hub_address
 from tagseg.model.network import Network
 from tagseg.model.network_file import readable
+from tagseg.model.pretrained import READS_FILES
 
 FORMAT = "tagseg-network-1"
 NAMES = ("best.safetensors", "last.safetensors")
@@ -26,7 +31,7 @@ NAMES = ("best.safetensors", "last.safetensors")
 
 
 def save_network(network: Network, path: Path | str, about: dict[str, object] | None = None) -> None:
-    """Write a network atomically: an interrupted or failed write leaves the previous file as it was.
+    """Write a network atomically: an interrupted or failed write, or a power cut, leaves the previous file as it was.
 
     Args:
         network: what to save.
@@ -47,11 +52,14 @@ def save_network(network: Network, path: Path | str, about: dict[str, object] | 
         "about": json.dumps(about or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    metadata[KEY] = content_hash(tensors, metadata)
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, part, metadata)
+        sync(part)
         os.replace(part, path)
+        sync(path.parent)
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
         kept = "the previous file is kept" if path.exists() else "nothing was written"
@@ -129,11 +137,16 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> Networ
             f"{path}: no tagseg network (its format is {metadata.get('format')!r}, expected {FORMAT!r}): "
             "encoder weights go to --network.weights, a published checkpoint to tagseg.load_published"
         )
-    network = _described(path, metadata)
+    with within(path, tensors):
+        network = _described(path, metadata)
     own = network.state_dict()
     wrong = [n for n in own | tensors if n not in own or n not in tensors or own[n].shape != tensors[n].shape]
     if wrong:
         raise TagsegError(f"{path}: weights do not fit ({list_some(wrong)}), expected those it describes")
+    if KEY in metadata and metadata[KEY] != content_hash(tensors, metadata):
+        raise TagsegError(
+            f"{path}: weights or description are not those that were saved (the SHA-256 differs): copy or save it again"
+        )
     network.load_state_dict(tensors)
     return network.to(device).requires_grad_(False).eval()
 
@@ -159,8 +172,9 @@ def _described(path: Path, metadata: dict[str, str]) -> Network:
 def _keep_to_itself(values: dict[str, Any]) -> None:
     """Let the network of a file, which may be anyone's, read no other file: it has all weights itself."""
     values.update(weights="none", start="")
-    if isinstance(values.get("encoder_options"), dict):
-        values["encoder_options"].pop("checkpoint_path", None)
+    if isinstance(options := values.get("encoder_options"), dict):
+        for name in READS_FILES:
+            options.pop(name, None)
 
 
 def _colours(path: Path, metadata: dict[str, str], count: int) -> tuple[Colour, ...]:
@@ -177,8 +191,8 @@ def _is_rgb(colour: object) -> bool:
 
 def _json(path: Path, metadata: dict[str, str], name: str, default: str = "") -> Any:
     try:
-        return json.loads(metadata.get(name, default))
-    except json.JSONDecodeError as error:
+        return parse_json(metadata.get(name, default))
+    except ValueError as error:
         raise TagsegError(
             f"{path}: its entry {name!r} cannot be read ({error}), expected JSON: copy or save it again"
         ) from error

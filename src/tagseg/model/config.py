@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from tagseg.settings import AtLeastTwo, FromTheEnd, Section, Share
+from tagseg.settings import AtLeastTwo, FromTheEnd, Options, Section, Share
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class NetworkConfig(Section):
     weights: str = "hub"
     """Pretrained weights of the encoder: ``hub`` (timm downloads them), ``none`` (random), or the path of a
     ``.safetensors`` or ``.pth`` file with timm's names."""
-    encoder_options: dict[str, Any] = field(default_factory=dict)
+    encoder_options: Options = field(default_factory=dict)
     """Keyword arguments for ``timm.create_model``, e.g. ``{"depth": 4, "embed_dim": 48}``."""
     start: str = ""
     """A run folder or ``.safetensors`` file of tagseg whose weights the whole network starts from, in place of

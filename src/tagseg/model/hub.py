@@ -59,9 +59,14 @@ def hub_address(model: str | Path) -> HubAddress:
     if found is None:
         raise TagsegError(f"{SCHEME}{text}: no address of a repository, {_EXPECTED}")
     file = found["file"]
-    if file is not None and (Path(file).suffix != ".safetensors" or ".." in Path(file).parts):
+    if file is not None and Path(file).suffix != ".safetensors":
         raise TagsegError(f"{SCHEME}{text}: {file!r} is no .safetensors file, {_EXPECTED}")
     revision = found["revision"] and unquote(found["revision"])
+    for part in (found["owner"], found["name"], revision, file):  # they become paths in the hub's cache
+        if part is not None and (
+            part.startswith("/") or not part.strip(".") or {"..", "\\"} & {*re.split(r"/|(\\)", part)}
+        ):
+            raise TagsegError(f"{SCHEME}{text}: {part!r} leads out of a repository, {_EXPECTED}")
     return HubAddress(f"{found['owner']}/{found['name']}", revision, file)
 
 

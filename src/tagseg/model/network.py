@@ -12,7 +12,9 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tagseg.data.dataset import IGNORE
 from tagseg.data.palette import Colour, colours_with
+from tagseg.errors import TagsegError
 from tagseg.model.config import NetworkConfig
 from tagseg.model.encoder import Encoder, Features
 from tagseg.model.heads import ConvDecoder, LargeFOV, Projector, TagPrior, pooled
@@ -51,13 +53,15 @@ class Network(nn.Module):
         colours: RGB of labels 0 to K, background first; by default VOC's. They paint masks and change no result.
 
     Raises:
-        TagsegError: the encoder cannot be created.
+        TagsegError: the encoder cannot be created, or there are more classes than a mask has labels.
     """
 
     def __init__(
         self, config: NetworkConfig, classes: tuple[str, ...], pool: float = 0.0, colours: tuple[Colour, ...] = ()
     ) -> None:
         super().__init__()
+        if len(classes) >= IGNORE:  # labels are bytes
+            raise TagsegError(f"a network got {len(classes)} classes, expected at most {IGNORE - 1}: leave some out")
         self.config = config
         self.classes = tuple(classes)
         self.colours = colours or colours_with({}, len(classes) + 1)

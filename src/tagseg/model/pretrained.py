@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,9 @@ logger = logging.getLogger("tagseg")
 _UNUSED = ("head", "attn_pool")
 """Parameters that an ``Encoder`` leaves out, so that a file need not have them."""
 
+READS_FILES = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+"""Options of timm that name files, or addresses of files, some of which its older versions unpickle."""
+
 
 def create_vit(config: NetworkConfig) -> nn.Module:
     """Create the encoder that ``config`` names.
@@ -32,6 +36,7 @@ def create_vit(config: NetworkConfig) -> nn.Module:
     Raises:
         TagsegError: unknown name, no known family, bad options, weights that cannot be had or do not fit.
     """
+    _refuse_files(config)
     if config.weights == "hub":
         logger.info("weights of %s: from timm's hub, or as it left them on this machine", config.encoder)
     try:
@@ -49,6 +54,21 @@ def create_vit(config: NetworkConfig) -> nn.Module:
     if config.weights != "none":
         _compare_normalisation(vit, config)
     return vit
+
+
+def _refuse_files(config: NetworkConfig) -> None:
+    """Raise ``TagsegError`` where a name or an option would have timm read files of its own: of a folder or address."""
+    if re.search(r"[:/\\]", config.encoder):
+        raise TagsegError(
+            f"network.encoder is {config.encoder!r}, expected the name of a model of timm, as addresses and paths are "
+            "not read: give its weights with --network.weights FILE"
+        )
+    named = [name for name in READS_FILES if name in config.encoder_options]
+    if named:
+        raise TagsegError(
+            f"network.encoder_options has {named[0]}, by which timm reads files, expected the model's own options: "
+            "give weights with --network.weights FILE"
+        )
 
 
 def _create(config: NetworkConfig) -> tuple[nn.Module, bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
 from pathlib import Path
 
 import torch
@@ -9,6 +11,18 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tagseg.errors import TagsegError
+
+
+def refuse_packed(path: Path) -> None:
+    """Raise ``ValueError`` for a PyTorch file whose parts are compressed, which PyTorch writes none of, but unpacks.
+
+    A few kilobytes could fill the memory.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            packed = next((each for each in archive.infolist() if each.compress_type != zipfile.ZIP_STORED), None)
+        if packed is not None:
+            raise ValueError(f"its part {packed.filename} is compressed, which PyTorch's own are not: save it again")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -24,7 +38,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        refuse_packed(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on what a damaged file claims to be: it ends in an error
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors and pickle raise many kinds
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise TagsegError(f"{path}: not a readable weights file ({reason}), expected .safetensors or .pth") from error
