@@ -14,6 +14,7 @@ from tagseg.data.dataset import TaggedImages
 from tagseg.data.sources import load
 from tagseg.errors import NothingToScore, TagsegError
 
+from ..conftest import assert_refused
 from .conftest import true_mask
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "voc20mix"
@@ -165,13 +166,14 @@ def test_absolute_paths_may_be_in_folders_that_share_nothing_else(tmp_path):
     make(tmp_path / "y", names=("a",), images="photos")
     paths = [tmp_path / "x/photos/a.jpg", tmp_path / "x/photos/one/b.jpg", tmp_path / "y/photos/a.jpg"]
     make(tmp_path / "set", "image,labels\n" + "".join(f"{path},cat\n" for path in paths))
-    data = get(tmp_path / "set", val_split="")
+    assert_refused(lambda: get(tmp_path / "set", val_split=""), "labels.csv line 2 names", "--data.outside allow")
+    data = get(tmp_path / "set", val_split="", outside="allow")
     assert [s.name for s in data.samples] == ["x/photos/a", "x/photos/one/b", "y/photos/a"]
     assert all(s.image.is_file() for s in data.samples)
     assert data.notes == ()
     (tmp_path / "set" / "labels.csv").write_text(f"image,labels\n{paths[0]},cat\n{tmp_path}/absent.jpg,cat\n")
     with pytest.raises(TagsegError, match=r"1 of 2 images that labels\.csv names are not in .*absent\.jpg"):
-        get(tmp_path / "set", val_split="")
+        get(tmp_path / "set", val_split="", outside="allow")
 
 
 def test_photos_that_the_file_does_not_name_are_counted(tmp_path):

@@ -96,3 +96,9 @@ def test_other_names_of_folders_are_classes():
     assert not any(
         is_nothing_folder(name) or is_untagged(name) for name in ("cat", "goods", "other", "unknown", "no_mask")
     )
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_names_of_ascii_alone_are_folded_as_all_others(name):
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    assert fold(name) == " ".join(plain.split())

@@ -140,3 +140,19 @@ def test_real_photos_have_no_false_copies():
     hashes, readable = image_hashes([*copies, *animals], quiet=True)
     assert readable.all()
     assert near_duplicates(hashes) == [[0, 1], [2, 3]]
+
+
+def test_a_file_with_several_names_is_decoded_once(tmp_path, monkeypatch):
+    for seed in range(2):
+        Image.fromarray(photo(seed)).save(tmp_path / f"{seed}.png")
+    (tmp_path / "2.png").write_bytes(b"no image")
+    names = [tmp_path / f"{number}-{seed}.png" for number in range(5) for seed in range(3)]
+    for name in names:
+        name.hardlink_to(tmp_path / f"{name.stem[-1]}.png")
+    plain = image_hashes([tmp_path / f"{name.stem[-1]}.png" for name in names], quiet=True)
+    decoded = []
+    monkeypatch.setattr("tagseg.data.near_duplicates.image_hash", lambda path: decoded.append(path) or image_hash(path))
+    hashes, readable = image_hashes(names, quiet=True)
+    np.testing.assert_array_equal(hashes, plain[0])
+    assert readable.tolist() == [True, True, False] * 5
+    assert len(decoded) == 3

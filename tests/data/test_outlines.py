@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tagseg.data.outlines import RunLengths, decode_counts, fill_polygon
+from tagseg.data.outlines import RunLengths, decode_counts, fill_polygon, read_outline
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40))
 
@@ -90,3 +90,17 @@ def test_polygons_add_up():
     fill_polygon(canvas, np.array([0, 0, 2, 0, 2, 2, 0, 2], np.float32))
     fill_polygon(canvas, np.array([1, 1, 3, 1, 3, 3, 1, 3], np.float32))
     assert canvas.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("counts", [[2**62, 2**62, 2**62, 2**62, 16], [17, -1], [0, 20, 0]])
+def test_counts_whose_sum_wraps_or_that_exceed_the_mask_are_refused(counts):
+    with pytest.raises(ValueError, match="run lengths that add up to"):
+        RunLengths((4, 4), np.array(counts, np.int64)).decode()
+
+
+def test_numbers_that_are_no_mask_are_refused():
+    with pytest.raises(ValueError, match="no mask's"):
+        decode_counts("o" * 16 + "0")
+    for size, counts in (([4, float("inf")], [16]), ([4, 4], [2**70])):
+        with pytest.raises(ValueError, match="no mask's"):
+            read_outline({"size": size, "counts": counts})

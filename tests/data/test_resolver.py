@@ -130,3 +130,12 @@ def test_many_names_are_found_at_once():
     index = Resolver(files, "x")
     assert all(index.find(file) for file in files)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    "name", ["http://[bucket/a.jpg", "http://bucket]/b/a.jpg?x=http://[", "https://a\u2100b/a.jpg"]
+)
+def test_a_malformed_url_is_found_by_its_path(name):
+    match = Resolver(["a.jpg", "b.jpg"], "the data").find(name)
+    assert match is not None
+    assert match.file == "a.jpg"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagseg.data.names import fold, is_background, is_doubtful, is_nothing
+from tagseg.data.tag_table import parse_table
 from tagseg.data.tags import TagTable, find_tag_file, read_tags
 from tagseg.errors import TagsegError
 
@@ -344,3 +345,32 @@ def test_the_tags_of_all_voc_load_at_once():
     assert dict(table.splits()) == {"train_aug": 10582, "val": 1449}
     assert len(table.classes()) == 20
     assert table.notes == ()
+
+
+def test_an_image_twice_in_one_json_object_is_refused_as_the_first_would_be_lost(tmp_path):
+    (tmp_path / "labels.json").write_text('{"a.jpg": ["cat"], "a.jpg": ["dog"]}')
+    with pytest.raises(TagsegError, match=r"cannot be read .the key 'a.jpg' twice in one object."):
+        read_tags(tmp_path / "labels.json")
+
+
+def test_a_table_of_excel_on_a_mac(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"sep=;\rimage;labels\ra.jpg;cat\r")
+    assert [(row.image, row.labels) for row in read_tags(tmp_path / "labels.csv").rows] == [("a.jpg", ("cat",))]
+
+
+def test_a_list_of_json_in_a_cell_may_spell_letters_by_their_numbers(tmp_path):
+    row = json.dumps(["vélo", "cat"]).replace('"', '""')
+    (tmp_path / "labels.csv").write_text(f'image,labels\na.jpg,"{row}"\n')
+    assert [row.labels for row in read_tags(tmp_path / "labels.csv").rows] == [("vélo", "cat")]
+
+
+def test_a_text_is_understood_once_and_a_changed_one_anew(tmp_path, monkeypatch):
+    parsed = []
+    monkeypatch.setattr("tagseg.data.tags.parse_table", lambda *args: parsed.append(args) or parse_table(*args))
+    path = tmp_path / "labels.csv"
+    path.write_text("image,labels\na.jpg,cat\n")
+    assert read_tags(path) == read_tags(path)
+    assert len(parsed) == 1
+    path.write_text("image,labels\na.jpg,dog\n")  # as long, and written at once
+    assert read_tags(path).rows[0].labels == ("dog",)
+    assert read_tags(path, no_tag=("dog",)).rows[0].labels == ()

@@ -1,6 +1,7 @@
 """FiftyOne's classification export: names, ids, lists, confidences, splits, manifests."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from tagseg.data.tools.export import entries_of
 from tagseg.data.tools.fiftyone import is_fiftyone, read_fiftyone
 from tagseg.errors import TagsegError
 
+from ...conftest import assert_refused
 from .exports import loaded, photos, said, tags_of, write
 
 
@@ -73,7 +75,9 @@ def test_images_may_be_listed_in_a_manifest(tmp_path):
     photos(tmp_path / "set" / "images", "b.jpg")
     write(tmp_path / "set" / "data.json", {"a": str(tmp_path / "elsewhere" / "a.jpg")})
     write(tmp_path / "set" / "labels.json", {"classes": ["cat"], "labels": {"a": 0}})
-    images = load(DataConfig(root=str(tmp_path / "set"), val_split=""), "train")
+    data = DataConfig(root=str(tmp_path / "set"), val_split="")
+    assert_refused(lambda: load(data, "train"), "labels.json entry 1 names", "is outside of", "--data.outside allow")
+    images = load(replace(data, outside="allow"), "train")
     assert images.samples[0].image == tmp_path / "elsewhere" / "a.jpg"
 
 
