@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ def test_exactly_the_ratio_is_masked_and_uncertain_blocks_come_first(seed, rows,
     noise = torch.rand(3, rows, columns, generator=generator)
     blocks = torch.rand(3, rows, columns, generator=generator) < share
     pixels = blocks.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    count = math.ceil(ratio * rows * columns)
+    count = math.ceil(Fraction(str(ratio)) * rows * columns)
     mask = block_mask(noise, pixels, ratio)
     assert mask.sum((1, 2)).tolist() == [count] * 3
     for masked, wanted in zip(mask, blocks, strict=True):

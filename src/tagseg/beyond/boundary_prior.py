@@ -37,11 +37,17 @@ class Scale:
     @staticmethod
     def of(values: Tensor) -> Scale:
         """The one of some values."""
-        return Scale(values.mean(), values.std() + 1e-8)
+        return Scale(values.mean(), deviation_of(values) + 1e-8)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Standardised values."""
         return (values - self.mean) / self.deviation
+
+
+def deviation_of(values: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
+    """Standard deviation over some dimensions, by default all; 0, not NaN, of a single value."""
+    single = values.numel() == 1 if dims is None else all(values.shape[dim] == 1 for dim in dims)
+    return values.std(dims, correction=0 if single else 1)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.images import READING
+from tagseg.data.json_text import parse_json
 from tagseg.errors import list_some
 from tagseg.files import replacing
 
@@ -100,7 +101,7 @@ def _differs(recorded: object, now: object) -> bool:
 def _read(folder: Path) -> dict[str, Any] | None:
     """The record in a folder; none where there is none, or a damaged one."""
     try:
-        record = json.loads((folder / FILE).read_text("utf-8"))
+        record = parse_json((folder / FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     fits = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("common", "photos"))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tagseg.fsr.config import LabelConfig
-from tagseg.fsr.par import DIRECTIONS, neighbours, position_weights
+from tagseg.fsr.par import DIRECTIONS, at_least_float32, neighbours, position_weights
 
 
 def refine(
@@ -28,6 +28,7 @@ def refine(
 def neighbour_weights(image: Float[Tensor, "B 3 h w"], config: LabelConfig) -> Float[Tensor, "B J h w"]:
     """weight_ij for the J = 8 · len(dilations) neighbours j of each pixel i."""
     dilations, sharpness = config.refine_dilations, config.refine_sharpness
+    image = at_least_float32(image)
     deviation = _neighbour_std(image, dilations) + 1e-8
     affinity = [
         -((neighbour - image) / deviation / sharpness).square().mean(dim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -47,7 +48,7 @@ def block_mask(
     if uncertain is not None:
         grid = F.interpolate(uncertain.unsqueeze(1).float(), size=noise.shape[-2:], mode="nearest")
         scores = noise + grid.squeeze(1)
-    count = math.ceil(ratio * scores[0].numel())
+    count = math.ceil(Fraction(str(ratio)) * scores[0].numel())  # 0.07 of 100 is 7, not 7.000000000000001
     masked = torch.zeros_like(scores, dtype=torch.bool).flatten(1)
     masked.scatter_(1, scores.flatten(1).topk(count, dim=1).indices, True)
     return masked.view_as(scores)

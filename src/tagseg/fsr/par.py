@@ -29,6 +29,7 @@ def refine(
         config: settings of PAR.
     """
     dilations, sharpness = config.refine_dilations, config.refine_sharpness
+    image = at_least_float32(image)
     around = torch.stack(list(neighbours(image, dilations)), dim=2)  # (B, 3, J, h, w)
     deviation = around.std(dim=2, keepdim=True) + 1e-8
     affinity = -(((around - image.unsqueeze(2)).abs() / deviation / sharpness) ** 2).mean(dim=1)
@@ -37,6 +38,11 @@ def refine(
     for _ in range(config.refine_iterations):
         maps = (torch.stack(list(neighbours(maps, dilations)), dim=2) * weights.unsqueeze(1)).sum(dim=2)
     return maps
+
+
+def at_least_float32(image: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B 3 h w"]:
+    """Half precision has no 1e-8: a deviation of 0 would be divided by."""
+    return image.to(torch.promote_types(image.dtype, torch.float32))
 
 
 def position_weights(dilations: Sequence[int], sharpness: float) -> Float[Tensor, " J"]:
