@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 OLDEST ?= .venv-oldest
+AUDIT  ?= .venv-audit
 FORMATS ?= .venv-formats
 BIN    := $(VENV)/bin
 
-.PHONY: help demo check test test-fast test-oldest test-formats lint docs clean
+.PHONY: help demo check test test-fast test-oldest test-formats lint docs package audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +18,8 @@ help:
 	@echo "make test-formats read formats back with the tools they are for, and tables of other libraries"
 	@echo "make lint         style, types and import order"
 	@echo "make docs         the documentation as a site in site/; fails on broken links"
+	@echo "make package      build wheel and source distribution, install each in a clean environment and use it"
+	@echo "make audit        known vulnerabilities of what is installed, and its licences"
 	@echo "make clean        remove the environments (runs/ is kept)"
 	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder."
 
@@ -71,5 +74,19 @@ docs: $(VENV)/ready
 	$(BIN)/zensical build --clean --strict
 	TAGSEG_SITE=site $(BIN)/python -m pytest -q tests/test_docs_links.py tests/test_docs_site.py
 
+# Wheel and source distribution; `make package QUICK=--quick` tries the wheel alone with the packages of $(VENV), in seconds.
+package: $(VENV)/ready
+	$(BIN)/python tools/try_package.py $(QUICK)
+
+# The auditor stays out of the environment that it looks at. It asks a service for known vulnerabilities, so it needs a network.
+$(AUDIT)/ready:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet pip-audit
+	@touch $@
+
+audit: $(VENV)/ready $(AUDIT)/ready
+	$(BIN)/python tools/licences.py > /dev/null
+	$(BIN)/python tools/audit.py $(BIN)/python $(AUDIT)/bin/pip-audit
+
 clean:
-	rm -rf $(VENV) $(OLDEST) $(FORMATS) site
+	rm -rf $(VENV) $(OLDEST) $(FORMATS) $(AUDIT) site
