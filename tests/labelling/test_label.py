@@ -205,7 +205,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_call_goes_on(tagged_folder, tmp_
             yield found
 
     monkeypatch.setattr(making, "masks_of", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="are kept, the same command makes the others"):
         label(tagged_folder, tmp_path / "out", network, scales=(1.0,), writers=0)
     assert "data.yaml" not in files(tmp_path / "out")
     assert not any(name.endswith(".tmp") for name in files(tmp_path / "out"))

@@ -74,6 +74,19 @@ class Batches:
             device: where ``process`` computes.
             look_ahead: photos of equal size are searched among those of this many batches.
         """
+        yield from self.each_with_index(
+            images, sizes, lambda group: process([photo for _, photo in group]), device, look_ahead
+        )
+
+    def each_with_index(
+        self,
+        images: Iterable[Source],
+        sizes: Callable[[int, int], Sizes],
+        process: Callable[[list[tuple[int, Photo]]], list[S]],
+        device: torch.device,
+        look_ahead: int = LOOK_AHEAD,
+    ) -> Iterator[tuple[int, S | str]]:
+        """As ``each``; ``process`` is also told the index of each photo."""
         most = self.batch or (GPU_PHOTOS if device.type == "cuda" else 1)
 
         def size_of(job: tuple[int, Source]) -> Hashable:
@@ -109,13 +122,15 @@ class Batches:
         return picture.pixels
 
     def _together(
-        self, process: Callable[[list[Photo]], list[S]], group: list[tuple[int, str, Photo]]
+        self, process: Callable[[list[tuple[int, Photo]]], list[S]], group: list[tuple[int, str, Photo]]
     ) -> list[tuple[int, S | str]]:
         """A group in one batch; if that fails, its halves, down to the photo that causes the error."""
         if len(group) <= 1:
-            return [(index, attempt(partial(_process_one, process, photo), name)) for index, name, photo in group]
+            return [
+                (index, attempt(partial(_process_one, process, (index, photo)), name)) for index, name, photo in group
+            ]
         try:
-            results = process([photo for _, _, photo in group])
+            results = process([(index, photo) for index, _, photo in group])
             return [(index, result) for (index, _, _), result in zip(group, results, strict=True)]
         except TagsegError:
             pass
@@ -167,5 +182,5 @@ def _photos_on_gpu(sizes: Sizes) -> int:
     return max(1, GPU_PIXELS // (2 * max(height * width for height, width in sizes)))
 
 
-def _process_one(process: Callable[[list[Photo]], list[S]], photo: Photo) -> S:
+def _process_one(process: Callable[[list[tuple[int, Photo]]], list[S]], photo: tuple[int, Photo]) -> S:
     return process([photo])[0]

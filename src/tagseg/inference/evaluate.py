@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -21,7 +23,8 @@ from tagseg.data.reading import reading_of, show_warnings
 from tagseg.data.sources import load_for_network
 from tagseg.data.tags_and_masks import TagsAgainstMasks, judge
 from tagseg.errors import TagsegError
-from tagseg.fast.cam import class_cams
+from tagseg.fast.cam import multi_scale_cam
+from tagseg.fast.present_classes import present_classes
 from tagseg.fsr.config import CamConfig
 from tagseg.inference.batches import Photo, Sizes
 from tagseg.inference.evaluation_result import Evaluation
@@ -39,6 +42,7 @@ from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 from tagseg.progress import progress
+from tagseg.terminal import say
 
 What = Literal["segmentation", "cam", "aux_cam"]
 WHAT: tuple[What, ...] = get_args(What)
@@ -115,7 +119,7 @@ def _scored(
         evaluation.save(Path(output))
         reading.noting(evaluation.notes).save(Path(output))
     if not quiet:
-        print(evaluation.table())
+        say(evaluation.table())
     return evaluation
 
 
@@ -175,26 +179,34 @@ class Labeller:
                 yield samples[index], labelled.plain, labelled.refined, labelled.probs
             return
         device = next(self.predictor.network.parameters()).device
-        for index, result in self.predictor.batches.each(images, self._cam_sizes, self._cams, device):
+        cams = partial(self._cams, samples)
+        for index, result in self.predictor.batches.each_with_index(images, self._cam_sizes, cams, device):
             if isinstance(result, str):
                 raise TagsegError(result)
             cam, size = result
-            labels = cam_label_map(cam, samples[index].tags, size, self.background_threshold)
-            yield samples[index], labels, None, None
+            tags = samples[index].tags
+            places = cam_label_map(cam, tuple(range(len(tags))), size, self.background_threshold)
+            yield samples[index], np.array([0, *(tag + 1 for tag in tags)], np.uint8)[places], None, None
 
     def _cam_sizes(self, height: int, width: int) -> Sizes:
         """Input sizes of a photo: at scale 1, which CAMs are computed at, and at each scale."""
         multi_scale, patch = self.predictor.multi_scale, self.predictor.network.patch_size
         return tuple(multi_scale.sizing.at(height, width, scale, patch) for scale in (1.0, *multi_scale.scales))
 
-    def _cams(self, photos: list[Photo]) -> list[tuple[Tensor, tuple[int, int]]]:
-        """Each photo's CAM (K, H, W) at the network's input size, and the photo's own height and width."""
+    def _cams(self, samples: Sequence[Sample], photos: list[tuple[int, Photo]]) -> list[tuple[Tensor, tuple[int, int]]]:
+        """Each photo's CAMs (n, H, W) at the network's input size, and the photo's own height and width.
+
+        They are those of its tags, in their order, and then others: a network of many classes has few that are tagged.
+        """
         network, multi_scale = self.predictor.network, self.predictor.multi_scale
-        sizes = [(photo.shape[0], photo.shape[1]) for photo in photos]
+        sizes = [(photo.shape[0], photo.shape[1]) for _, photo in photos]
         (side,) = {self._cam_sizes(*size)[0] for size in sizes}
-        images = torch.cat([resize(to_input(network, photo), side) for photo in photos])
+        images = torch.cat([resize(to_input(network, photo), side) for _, photo in photos])
+        tags = images.new_zeros(len(photos), len(network.classes))
+        for row, (index, _) in zip(tags, photos, strict=True):
+            row[list(samples[index].tags)] = 1
         with computing(network, multi_scale.precision):
-            cams = class_cams(network, images, multi_scale.scales)
+            cams = multi_scale_cam(network, images, multi_scale.scales, present_classes(tags))
         return list(zip(cams.final if self.what == "cam" else cams.auxiliary, sizes, strict=True))
 
     def protocol(self, tags_from: str) -> dict[str, object]:

@@ -18,6 +18,8 @@ from tagseg.files import replacing
 
 OVERLAY_SIDE = 1600
 """Longest side of an overlay in pixels."""
+_LONGEST_NAME = 30
+"""Width of the longest name in a legend, in font sizes: about 60 letters."""
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:
@@ -124,6 +126,7 @@ def draw_legend(entries: Sequence[tuple[str, Colour]], width: int, font_size: in
     """A white strip of coloured squares with names, wrapped at ``width``; wider if a single name is."""
     font = ImageFont.load_default(size=font_size)
     gap, square = font_size // 2, font_size
+    entries = [(shortened(name, font, max(width, _LONGEST_NAME * font_size)), fill) for name, fill in entries]
     lengths = [square + gap + round(font.getlength(name)) + 2 * gap for name, _ in entries]
     width = max(width, gap + max(lengths, default=0))
     places, x, y = [], gap, gap

@@ -41,14 +41,14 @@ def jobs_of(images: str | Path | Sequence[str | Path], output: Path) -> Jobs:
     Raises:
         TagsegError: no image, names that collide nevertheless, or an output that would overwrite an image.
     """
-    given = [Path(path).expanduser() for path in _several(images)]
+    given = [Path(path).expanduser() for path in several_paths(images)]
     folders = {path: _without_outputs(list_photos(path), output) for path in given if path.is_dir()}
     notes = tuple(note for photos in folders.values() for note in photos.notes())
-    paths: dict[Path, Path] = {}  # absolute path → path as given; an image named twice is predicted once
+    paths: dict[str, Path] = {}  # absolute path → path as given; an image named twice is predicted once
     for path in given:
         for image in [path / name for name in folders[path].names] if path in folders else [path]:
-            paths.setdefault(Path(os.path.abspath(image)), image)
-    if paths and not folders and not any(path.exists() for path in paths):
+            paths.setdefault(os.path.abspath(image), image)
+    if paths and not folders and not any(map(os.path.exists, paths)):
         raise TagsegError(f"the image {given[0]} does not exist, expected an image file: check its name")
     if not paths:
         places = list_some([str(path) for path in given]) or "an empty list"
@@ -56,12 +56,18 @@ def jobs_of(images: str | Path | Sequence[str | Path], output: Path) -> Jobs:
         beside = f" ({found})" if found else ""
         raise TagsegError(f"no image in {places}{beside}, expected image files or folders with images")
     root = os.path.commonpath([os.path.abspath(path if path in folders else path.parent) for path in given])
-    names = _names([path.relative_to(root) for path in paths])
+    below = len(os.path.join(root, ""))
+    names = _names([path[below:].replace(os.sep, "/") for path in paths])
     _refuse_to_overwrite(list(paths), names, output)
     return Jobs(list(zip(paths.values(), names, strict=True)), notes)
 
 
-def _several(images: object) -> list[str | Path]:
+def several_paths(images: object) -> list[str | Path]:
+    """What was given, one or several, as a list.
+
+    Raises:
+        TagsegError: something that is no path.
+    """
     given: Any = images
     several = list(given) if isinstance(given, Sequence) and not isinstance(given, str | bytes) else [given]
     for path in several:
@@ -76,32 +82,45 @@ def target(output: Path, folder: str, name: str) -> Path:
     return output / folder / f"{name}{FOLDERS[folder]}"
 
 
-def _names(relative: list[Path]) -> list[str]:
-    stems = Counter(path.with_suffix("") for path in relative)
-    names = [(path if stems[path.with_suffix("")] > 1 else path.with_suffix("")).as_posix() for path in relative]
+def _names(relative: list[str]) -> list[str]:
+    stems = [_stem(path) for path in relative]
+    count = Counter(stems)
+    names = [path if count[stem] > 1 else stem for path, stem in zip(relative, stems, strict=True)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise TagsegError(f"two images would both be written as {twice[0]}: rename one or predict them separately")
     return names
 
 
-def _refuse_to_overwrite(paths: list[Path], names: list[str], output: Path) -> None:
-    targets = [target(output, folder, name) for folder in FOLDERS for name in names]
-    targets += [output / name for name in OUTPUTS if not name.endswith("/")]
-    there = {path.resolve(): path for path in targets if path.exists()}
-    inputs = {path.resolve() for path in paths} if there else set()
-    overwritten = [str(path) for resolved, path in there.items() if resolved in inputs]
+def _stem(path: str) -> str:
+    """As ``Path.with_suffix("")``."""
+    dot, begin = path.rfind("."), path.rfind("/") + 1
+    return path[:dot] if begin < dot < len(path) - 1 else path
+
+
+def _refuse_to_overwrite(paths: list[str], names: list[str], output: Path) -> None:
+    present = [folder for folder in FOLDERS if (output / folder).is_dir()]
+    targets = [str(target(output, folder, name)) for folder in present for name in names]
+    targets += [str(output / name) for name in OUTPUTS if not name.endswith("/")]
+    there = {os.path.realpath(path): path for path in targets if os.path.exists(path)}
+    inputs = {os.path.realpath(path) for path in paths} if there else set()
+    overwritten = [path for resolved, path in there.items() if resolved in inputs]
     if overwritten:
         raise TagsegError(f"{overwritten[0]} is an input and would be overwritten: choose another output folder")
 
 
-def _without_outputs(photos: Photos, output: Path) -> Photos:
-    """The photos of a folder, without what an earlier run wrote below it."""
-    here = photos.folder.resolve()
-    written = (*(f"{folder}/" for folder in FOLDERS), *TABLES, *OUTPUTS)
+def own_outputs(folder: Path, output: Path) -> tuple[str, ...]:
+    """What an earlier run may have written below a folder, as the beginnings of names relative to it."""
+    here = folder.resolve()
+    written = (*(f"{name}/" for name in FOLDERS), *TABLES, *OUTPUTS)
     ends = {(output / name).resolve(): "/" if name.endswith("/") else "" for name in written}
     inside = {path: end for path, end in ends.items() if path != here and path.is_relative_to(here)}
-    own = tuple(path.relative_to(here).as_posix() + end for path, end in inside.items())
+    return tuple(path.relative_to(here).as_posix() + end for path, end in inside.items())
+
+
+def _without_outputs(photos: Photos, output: Path) -> Photos:
+    """The photos of a folder, without what an earlier run wrote below it."""
+    own = own_outputs(photos.folder, output)
 
     def kept(names: Sequence[str]) -> list[str]:
         return [name for name in names if not name.startswith(own)]

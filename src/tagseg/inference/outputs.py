@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from tagseg.arguments import refuse
+from tagseg.data.palette import Colour
 from tagseg.errors import TagsegError
 from tagseg.formats.format import Plan
 from tagseg.formats.settings import FormatSettings
@@ -103,13 +104,19 @@ class Outputs:
         """Write the tables of what was written, and what formats write at the end."""
         try:
             if done:
-                export.save_legend(self._output / "classes.csv", self._classes, self._colours)
-                rows = [self._row(prediction) for prediction in done]
-                export.save_table(self._output / "predictions.csv", ("image", "mask", "classes", "shares"), rows)
+                save_tables(self._output, self._classes, self._colours, done)
         finally:
             self._formats.close()
 
-    def _row(self, prediction: Prediction) -> tuple[object, ...]:
-        mask = "" if prediction.mask is None else prediction.mask.relative_to(self._output).as_posix()
-        shares = ";".join(f"{share:.4f}" for share in prediction.shares.values())
-        return prediction.image, mask, ";".join(prediction.shares), shares
+
+def save_tables(output: Path, classes: tuple[str, ...], colours: Sequence[Colour], done: Iterable[Prediction]) -> None:
+    """Write ``classes.csv`` and ``predictions.csv``; the predictions are taken one by one."""
+    export.save_legend(output / "classes.csv", classes, colours)
+    rows = (_row(output, prediction) for prediction in done)
+    export.save_table(output / "predictions.csv", ("image", "mask", "classes", "shares"), rows)
+
+
+def _row(output: Path, prediction: Prediction) -> tuple[object, ...]:
+    mask = "" if prediction.mask is None else prediction.mask.relative_to(output).as_posix()
+    shares = ";".join(f"{share:.4f}" for share in prediction.shares.values())
+    return prediction.image, mask, ";".join(prediction.shares), shares

@@ -25,6 +25,7 @@ from tagseg.inference.segment import MAX_SIDE, SCALES
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 from tagseg.progress import progress
+from tagseg.stopping import told
 
 logger = logging.getLogger("tagseg")
 
@@ -91,7 +92,7 @@ def predict(
         return _predict_all(predictor, jobs.named, outputs, Background(writers), quiet)
 
 
-def _places(images: str | Path | Sequence[str | Path]) -> str:
+def places_of(images: str | Path | Sequence[str | Path]) -> str:
     """What was given, for people."""
     return str(images) if isinstance(images, str | Path) else list_some([str(path) for path in images])
 
@@ -101,7 +102,7 @@ def _shown(
     images: str | Path | Sequence[str | Path], jobs: Jobs, predictor: Predictor, output: Path, quiet: bool
 ) -> Iterator[None]:
     """Say what was read; at the end also which photos were not literally 8-bit RGB, and save it all."""
-    reading = reading_of_photos(len(jobs.named), _places(images), predictor.classes, jobs.notes)
+    reading = reading_of_photos(len(jobs.named), places_of(images), predictor.classes, jobs.notes)
     reading.show(quiet)
     try:
         yield
@@ -131,6 +132,8 @@ def _predict_all(
                     failed[index] = result
                 else:
                     writing.add(partial(outputs.write, index, *jobs[index], result))
+    except KeyboardInterrupt as stop:
+        raise told(stop, f"stopped after {len(writing.done())} of {len(jobs)} images, which are written") from stop
     finally:  # also after an interrupt: the tables list the masks that exist
         bar.close()
         done = [prediction for _, prediction in sorted(writing.done(), key=itemgetter(0))]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from tagseg.data.json_text import parse_json
 from tagseg.errors import TagsegError
 from tagseg.files import replacing
 
@@ -71,7 +72,7 @@ class Dataset:
     def _files(self) -> set[str] | None:
         """What an earlier call wrote; ``None`` if none did."""
         try:
-            content = json.loads((self.folder / RECORD).read_text("utf-8", errors="surrogateescape"))
+            content = parse_json((self.folder / RECORD).read_text("utf-8", errors="surrogateescape"))
         except (OSError, ValueError):
             return None
         files = content.get("files") if isinstance(content, dict) else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from tagseg.arguments import check_kinds, check_path, refuse
 from tagseg.config import Config
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.reading import reading_of
-from tagseg.errors import some_failed
+from tagseg.errors import TagsegError, some_failed
 from tagseg.formats.settings import DEFAULT_SETTINGS, FormatSettings
 from tagseg.inference.multi_scale import MultiScale
 from tagseg.inference.segment import MAX_SIDE, SCALES, Sizing
@@ -21,12 +21,15 @@ from tagseg.labelling.description import describe
 from tagseg.labelling.image_files import Transfer
 from tagseg.labelling.layout import Job, Layout, jobs_of
 from tagseg.labelling.making import Making
+from tagseg.labelling.on_ray import RayWorkers
 from tagseg.labelling.other_formats import other_formats, write_formats
 from tagseg.labelling.photos import tagged_photos
 from tagseg.labelling.source import check_read, label_source
 from tagseg.model.network import Network
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
 from tagseg.presets import PRESETS
+from tagseg.scale.engine import check_engine
+from tagseg.stopping import told
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def label(
     scales: tuple[float, ...] | None = None,
     max_side: int = MAX_SIDE,
     batch: int = 0,
+    engine: Literal["local", "ray"] = "local",
     workers: int = -1,
     writers: int = 2,
     device: str = "auto",
@@ -76,8 +80,7 @@ def label(
     are not known are left out. In a folder that an earlier call wrote, masks that were made from the same are kept.
 
     Args:
-        photos: the folder of the data, its settings, or a configuration of the preset ``frozen``: without a model its
-            encoder and its sections ``features`` and ``labels`` are read, too.
+        photos: folder or settings of the data, or a configuration of ``frozen`` (its encoder, features, labels count).
         output: folder of the dataset; one that holds anything else is refused.
         model: run folder, ``.safetensors`` file or a network; default: none is needed.
         crf: refine the masks with a dense CRF, which aligns them with edges of the photo.
@@ -91,23 +94,24 @@ def label(
         scales: with a model: factors of the image size; default 1, 1.25, 1.5.
         max_side: longest side in pixels that network and CRF see; masks keep the native size. 0: no limit.
         batch: with a model: as in ``predict``.
-        workers: loader workers while features are computed; -1 chooses by the number of cores.
+        engine: ``local``: this process; with a model also ``ray``: processes of Ray (docs/scale.md).
+        workers: loader workers while features are computed, or processes of the engine ``ray``; -1 chooses.
         writers: number of threads that write files in the background; 0: none.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         quiet: no progress bars.
 
     Raises:
-        TagsegError: bad settings or data, classes that the model lacks, an output folder that holds something else; at
-            the end, photos that could not be read.
+        TagsegError: bad settings, data or output folder, classes that the model lacks; at the end, unreadable photos.
     """
     check_kinds(locals(), crf="switch", scales="numbers?", max_side="whole", batch="whole", workers="whole",
                 writers="whole", quiet="switch")  # fmt: skip
     _check_choices(output, crf_settings, layout, images, format_settings)
+    ray, device = _workers_of(engine, model, workers, device)
     config, folder, formats = _config_of(photos), Path(output).expanduser(), other_formats(format)
     check_read(config, model is not None, {"scales": scales, "batch": batch or None})
     seen = MultiScale(tuple(scales or SCALES), True, Sizing(max_side=max_side))
     source = label_source(config, model, seen, batch, folder.absolute().parent / "features", workers, device)
-    making = Making(source, crf_settings if crf else None, max_side, images, writers, quiet)
+    making = Making(source, crf_settings if crf else None, max_side, images, writers, quiet, ray)
     return _labelled(config.data, folder, making, layout, formats, format_settings)
 
 
@@ -128,7 +132,10 @@ def _labelled(
     every = [job for several in jobs.values() for job in several]
     dataset.begin([name for job in every for name in (job.image, job.mask)])
     reading.save(folder)
-    failed = making.run(folder, _as_one(splits, every), every)
+    try:
+        failed = making.run(folder, _as_one(splits, every), every)
+    except KeyboardInterrupt as stop:
+        raise told(stop, f"stopped: the masks in {folder} are kept, the same command makes the others") from stop
     done = {split: [job for job in several if job.mask not in failed] for split, several in jobs.items()}
     done = {split: several for split, several in done.items() if several}
     images = next(iter(splits.values()))
@@ -163,6 +170,25 @@ def _config_of(photos: object) -> Config:
     expected = "a folder of photos (str or Path), a DataConfig (tagseg.data_of makes one of tags in memory) or a Config"
     check_path("photos", photos, expected)
     return dataclasses.replace(PRESETS["frozen"](), data=DataConfig(root=str(photos)))
+
+
+def _workers_of(engine: object, model: object, workers: int, device: str) -> tuple[RayWorkers | None, str]:
+    """Who makes the masks, ``None``: this process; and the device of this process.
+
+    Raises:
+        TagsegError: no such engine, Ray is not installed, or labels without a network, which are fitted to all photos.
+    """
+    if engine == "local":
+        return None, device
+    if engine != "ray":
+        raise refuse("engine", engine, "'local' or 'ray'")
+    if model is None:
+        raise TagsegError(
+            "engine is 'ray', but labels without a run are fitted to all photos together, in this process: give a run, "
+            "as in tagseg label PHOTOS RUN --engine ray, or leave it out"
+        )
+    check_engine(max(0, workers), device)
+    return RayWorkers(max(0, workers), device), "cpu"
 
 
 def _check_choices(

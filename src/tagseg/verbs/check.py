@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from tagseg.terminal import say, say_json
 from tagseg.verbs.parser import flat, instantiate, make_parser, photos_as_flag, switches
 
 _READ = (
@@ -45,5 +46,8 @@ def run(arguments: list[str]) -> int:
     values = instantiate(parser, parser.parse_args(photos_as_flag(switches(arguments, parser), parser)))
     suspicious = SuspiciousConfig(values.network, values.features, values.output) if values.suspicious else None
     result = check(values.data, suspicious)
-    print(result.as_json(values.strict) if values.json else result.as_text())
+    if values.json:
+        say_json(result.as_json(values.strict))
+    else:
+        say(result.as_text())
     return result.exit_code(values.strict)

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Container
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +27,10 @@ def make_parser(verb: str, description: str, usage: str | None = None) -> Argume
     from jsonargparse import ArgumentParser, set_parsing_settings
 
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    if (
+        "import_path_denylist" in signature(set_parsing_settings).parameters
+    ):  # a value names no code: nothing is imported
+        set_parsing_settings(import_path_denylist=["*"])
 
     class Parser(ArgumentParser):
         """Tells an error in one line."""
@@ -50,7 +55,15 @@ def instantiate(parser: ArgumentParser, values: Namespace) -> Namespace:
 
 
 def switches(arguments: list[str], parser: ArgumentParser) -> list[str]:
-    """``--crf`` is short for ``--crf true``, as for every setting that is true or false."""
+    """``--crf`` is short for ``--crf true``, as for every setting that is true or false.
+
+    Raises:
+        TagsegError: one key of a setting that has keys, whose value would be taken for text.
+    """
+    for word in arguments:
+        whole, _, key = word.partition("=")[0].rpartition(".")
+        if "." in whole and whole in parser._option_string_actions:
+            raise TagsegError(f"{word} sets a part of {whole}, expected all of it: {whole} '{{\"{key}\": VALUE}}'")
     known = {name for action in parser._actions if _is_switch(action) for name in action.option_strings}
     following = [*arguments, ""][1:]
     return [

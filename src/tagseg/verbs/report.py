@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from tagseg.terminal import say
 from tagseg.verbs.parser import as_dict, flat, instantiate, make_parser, switches, words_apart
 
 
@@ -36,4 +37,4 @@ def run(arguments: list[str]) -> None:
     given = as_dict(instantiate(parser, values))
     data = given.pop("data")
     result = report(given.pop("runs"), data=data if told else None, **given)
-    print(f"{result.summary()}\nreport: {result.path}")
+    say(f"{result.summary()}\nreport: {result.path}")

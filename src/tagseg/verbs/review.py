@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from tagseg.terminal import say
 from tagseg.verbs.parser import as_dict, flat, instantiate, make_parser, switches, words_apart
 
 
@@ -38,7 +39,7 @@ def run(arguments: list[str]) -> None:
     settings = as_dict(instantiate(parser, values))
     data, photos = settings.pop("data"), settings.pop("photos")
     result = review(settings.pop("model"), photos or None, data=data if told else None, **settings)
-    print(result.summary())
+    say(result.summary())
     shown = f", {result.sheet}" if result.sheet else ""
-    print(f"correct first: {result.photos[0].image} ({result.photos[0].why}); the queue: "
-          f"{settings['output']}/review.csv{shown}")  # fmt: skip
+    first = result.photos[0]
+    say(f"correct first: {first.image} ({first.why}); the queue: {settings['output']}/review.csv{shown}")

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tagseg.stopping import exit_code, line_of
 from tagseg.verbs.parser import as_dict, instantiate, make_parser, switches, words_apart
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _PATIENCE = 1.0
 def run(arguments: list[str]) -> int:
     """Run the verb; returns 143 after SIGTERM, as shells have it."""
     from tagseg.serving.serve import serve
-    from tagseg.serving.workers import still_working
 
     parser = make_parser(
         "serve",
@@ -42,14 +42,18 @@ def run(arguments: list[str]) -> int:
     before = threading.enumerate()
     try:
         serve(source, config=config, **values)
-        code = 128 + signal.SIGTERM
-        print("tagseg: the server has ended; corrections are saved", file=sys.stderr)
     except KeyboardInterrupt as stop:
-        code = 128 + signal.SIGINT
-        print(f"\ntagseg: {str(stop) or 'stopped'}", file=sys.stderr)
-    if still_working(
-        _PATIENCE, before
-    ):  # a thread cannot be ended from outside, and nothing that it does is half saved
+        print(f"\ntagseg: {line_of(stop)}", file=sys.stderr)
+        return _end(exit_code(stop), before)
+    print("tagseg: the server has ended; corrections are saved", file=sys.stderr)
+    return _end(128 + signal.SIGTERM, before)
+
+
+def _end(code: int, before: list[threading.Thread]) -> int:
+    """The exit code; a thread that goes on, which cannot be ended from outside, ends here: none of it is half saved."""
+    from tagseg.serving.workers import still_working
+
+    if still_working(_PATIENCE, before):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

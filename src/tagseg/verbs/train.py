@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> None:
     """Run the verb."""
     resume, config = parse_train(arguments)
+    from tagseg.training.launch import is_first, let_the_first_speak
     from tagseg.training.train import train
 
+    let_the_first_speak()
     result = train(config, resume)
+    if not is_first():
+        return
     from tagseg.model.checkpoint import trained_maps  # not above: it takes seconds, and errors in the data come first
 
     print(f"trained {result.steps} steps: {result.folder}")
