@@ -1,8 +1,11 @@
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tagseg.check.pairs import pair_findings
+from tagseg.check.pairs import pair_findings, together
 from tagseg.data.dataset import Sample, TaggedImages
 
 from .samples import images
@@ -56,3 +59,13 @@ def test_a_large_list_takes_no_time_and_gives_no_word():
     rng = np.random.default_rng(0)
     tags = [Sample(str(n), Path("p"), tuple(np.flatnonzero(rng.random(80) < 0.04).tolist())) for n in range(12_000)]
     assert found(TaggedImages("photos", tuple(f"c{k}" for k in range(80)), tuple(tags), "labels.csv")) == {}
+
+
+@given(st.lists(st.sets(st.integers(0, 5)), max_size=20), st.integers(1, 40))
+def test_pairs_are_counted_as_by_the_matrix_of_tags(tags, at_a_time):
+    samples = tuple(Sample(str(n), Path(str(n)), tuple(sorted(own))) for n, own in enumerate(tags))
+    data = TaggedImages("", tuple("abcdef"), samples, "")
+    with patch("tagseg.check.pairs._AT_A_TIME", at_a_time):
+        counted = together(data)
+    matrix = data.tag_matrix()
+    np.testing.assert_array_equal(counted, matrix.T @ matrix)

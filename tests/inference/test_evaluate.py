@@ -8,9 +8,14 @@ import pytest
 from PIL import Image
 
 from tagseg.data.config import DataConfig
+from tagseg.data.images import read_image
+from tagseg.data.sources import load
 from tagseg.errors import TagsegError
-from tagseg.inference.evaluate import evaluate
+from tagseg.fast.cam import class_cams
+from tagseg.inference.evaluate import Labeller, evaluate
 from tagseg.inference.predict import predict
+from tagseg.inference.predictor import Predictor
+from tagseg.inference.segment import cam_label_map, resize, to_input
 from tagseg.metrics.segmentation import SegmentationScore
 
 from .conftest import CLASSES, mask_of, photo, tiny_network
@@ -257,3 +262,20 @@ def test_scoring_the_segmentation_needs_no_tags(network, data):
     assert not without.notes
     with pytest.raises(TagsegError, match="tag"):
         evaluate(network, data, what="cam", quiet=True)
+
+
+@pytest.mark.parametrize("what", ["cam", "aux_cam"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_cams_of_the_tagged_classes_alone_give_the_labels_of_all(network, data, what, batch):
+    samples = load(data, "val").samples
+    samples = (*samples, replace(samples[0], tags=()), replace(samples[0], tags=(0, 1)), replace(samples[0], tags=(1,)))
+    predictor = Predictor(network, scales=(1.0, 0.5), size=32, batch=batch)
+    found = {id(sample): labels for sample, labels, _, _ in Labeller(what, predictor, 0.4).label(samples)}
+    assert len(found) == len(samples)
+    for sample in samples:
+        image = read_image(sample.image)
+        every = class_cams(network, resize(to_input(network, image), (32, 32)), (1.0, 0.5))
+        cam = (every.final if what == "cam" else every.auxiliary)[0]
+        plain = cam_label_map(cam, sample.tags, image.shape[:2], 0.4)
+        assert np.mean(found[id(sample)] == plain) > 0.999  # to rounding
+        assert set(np.unique(found[id(sample)])) <= {0, *(tag + 1 for tag in sample.tags)}

@@ -1,10 +1,12 @@
 """Which files of a folder are predicted; what was left out is told."""
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
 from tagseg.errors import TagsegError
-from tagseg.inference.jobs import jobs_of
+from tagseg.inference.jobs import _stem, jobs_of
 
 
 def picture(path, form=None):
@@ -58,3 +60,8 @@ def test_nothing_to_predict(tmp_path):
         jobs_of(tmp_path, tmp_path / "out")
     with pytest.raises(TagsegError, match=r"gone\.jpg does not exist"):
         jobs_of(tmp_path / "gone.jpg", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a.b.jpg", "sub.x/a", ".a.jpg", "a..jpg", "sub/.b/c.d", "a", "x.y/.jpg"])
+def test_names_of_outputs_are_those_without_the_last_extension(name):
+    assert _stem(name) == Path(name).with_suffix("").as_posix()

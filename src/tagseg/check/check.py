@@ -96,6 +96,6 @@ def _counts(splits: dict[str, TaggedImages]) -> dict[str, dict[str, int]]:
     """Class → split → photos."""
     counts: dict[str, dict[str, int]] = {}
     for split, images in splits.items():
-        for name, count in zip(images.classes, images.tag_matrix().sum(axis=0), strict=True):
-            counts.setdefault(name, {})[split] = int(count)
+        for name, count in zip(images.classes, images.tag_counts().tolist(), strict=True):
+            counts.setdefault(name, {})[split] = count
     return counts

@@ -26,7 +26,7 @@ def class_findings(images: TaggedImages, supervised: bool = False) -> tuple[Find
         images: the training images.
         supervised: whether ground-truth masks are trained on, which show what tags of all photos do not.
     """
-    counts: Int[ndarray, " K"] = (images.tag_matrix() > 0).sum(axis=0)
+    counts: Int[ndarray, " K"] = images.tag_counts()
     photos = len(images)
     if not counts.any() and not supervised:
         return found(

@@ -21,7 +21,7 @@ def fast_findings(images: TaggedImages, supervised: bool = False) -> tuple[Findi
         images: the training images.
         supervised: whether ground-truth masks are trained on, which tell apart what tags do not.
     """
-    counts = images.tag_matrix().sum(axis=0).astype(int).tolist()
+    counts = images.tag_counts().tolist()
     return (
         *class_findings(images, supervised),
         *(() if supervised else pair_findings(images)),

@@ -12,6 +12,7 @@ from tagseg.data.class_index import read_as_none
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.folder import IMAGES
+from tagseg.data.inside import Inside
 from tagseg.data.layout import ImageFolder, choose_folder, data_root
 from tagseg.data.mask_files import possible_folders
 from tagseg.data.names import names_of
@@ -149,7 +150,7 @@ def _photos_alone(config: DataConfig, refused: dict[str, list[str]]) -> dict[str
     """The photos below the root, without tags, where nothing else can be read."""
     root = data_root(config.root)
     folder = choose_folder(root, config.images, IMAGES, "--data.images") or root
-    names = ImageFolder(folder, possible_folders(root)).photos.names
+    names = ImageFolder(folder, possible_folders(root), inside=Inside.of(config, root)).photos.names
     if not names:
         raise TagsegError(next(line for lines in refused.values() for line in lines))
     samples = tuple(Sample(name, folder / name, (), tags_known=False) for name in names)

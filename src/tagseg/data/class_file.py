@@ -5,20 +5,22 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tagseg.data.colour_list import has_colours, read_colour_list
 from tagseg.data.dataset import IGNORE
 from tagseg.data.names import fold, is_background
 from tagseg.data.notes import Note
 from tagseg.data.text_file import read_text
+from tagseg.data.yaml_text import parse_yaml
 from tagseg.errors import TagsegError
 
-_NUMBERED = re.compile(r"(\d+)\s*(?:[:.,;=)]|\s)\s*(\S.*)")
+_NUMBERED = re.compile(r"(\d{1,9})\s*(?:[:.,;=)]|\s)\s*(\S.*)")
 _KEYS = ("names", "classes", "class_names", "labels", "categories", "id2label")
 _NAME_COLUMNS = ("name", "class_name", "class name", "classname", "class", "label", "category")
 _ID_COLUMNS = ("id", "label", "index", "value", "class_id", "category_id", "class")
 _EXPECTED = "expected a class name a line"
+Id = TypeVar("Id", int, str)
 
 
 def read_class_file(path: Path) -> tuple[tuple[str, ...], tuple[Note, ...]]:
@@ -113,7 +115,10 @@ def _from_table(path: Path, lines: list[str]) -> tuple[tuple[str, ...], tuple[No
     separator = next((each for each in ",;\t" if each in (lines[0] if lines else "")), None)
     if separator is None:
         return None
-    rows = list(csv.reader(lines, delimiter=separator))
+    try:
+        rows = list(csv.reader(lines, delimiter=separator))
+    except csv.Error:
+        return None
     header = [fold(name) for name in rows[0]]
     name = next((header.index(each) for each in _NAME_COLUMNS if each in header), None)
     if name is None or len(set(map(len, rows))) != 1:
@@ -122,7 +127,7 @@ def _from_table(path: Path, lines: list[str]) -> tuple[tuple[str, ...], tuple[No
     if number is None:
         return tuple(row[name].strip() for row in rows[1:]), ()
     try:
-        return _by_id(path, {int(row[number]): row[name].strip() for row in rows[1:]})
+        return _by_id(path, _each_once(path, [(int(row[number]), row[name].strip()) for row in rows[1:]]))
     except ValueError as error:
         if isinstance(error, TagsegError):
             raise
@@ -130,21 +135,15 @@ def _from_table(path: Path, lines: list[str]) -> tuple[tuple[str, ...], tuple[No
 
 
 def _from_yaml(path: Path, text: str) -> tuple[tuple[str, ...], tuple[Note, ...]]:
-    import yaml
-
     expected = "expected a list of names, or names by id (names: [cat, dog])"
-    try:
-        # the base loader takes no, on and 1.0 for text, which the safe one does not
-        content = yaml.load(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise TagsegError(f"{path} cannot be read ({' '.join(str(error).split())}), {expected}") from error
+    content = parse_yaml(path, text)
     if isinstance(content, dict):
         content = next((content[key] for key in _KEYS if isinstance(content.get(key), list | dict)), content)
     if isinstance(content, str) and content:
         content = content.split()
     if isinstance(content, list) and content and all(isinstance(each, dict) and "name" in each for each in content):
         if all("id" in each for each in content):
-            content = {each["id"]: each["name"] for each in content}
+            content = _each_once(path, [(str(each["id"]), each["name"]) for each in content])
         else:
             content = [each["name"] for each in content]
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
@@ -153,6 +152,15 @@ def _from_yaml(path: Path, text: str) -> tuple[tuple[str, ...], tuple[Note, ...]
     if by_id is None:
         raise TagsegError(f"{path} has no class names, {expected}")
     return _by_id(path, by_id)
+
+
+def _each_once(path: Path, pairs: list[tuple[Id, str]]) -> dict[Id, str]:
+    """Id → name, where no id has two names."""
+    names: dict[Id, str] = {}
+    for number, name in pairs:
+        if names.setdefault(number, name) != name:
+            raise TagsegError(f"{path} gives {names[number]!r} and {name!r} the id {number}, expected one id a class")
+    return names
 
 
 def _ids_and_names(content: Any) -> dict[int, str] | None:

@@ -13,6 +13,7 @@ from tagseg.data.class_list import class_list
 from tagseg.data.coco_layout import usual_name
 from tagseg.data.config import DataConfig
 from tagseg.data.file_kinds import Kind
+from tagseg.data.inside import Inside
 from tagseg.data.listing import list_photos
 from tagseg.data.mask_files import possible_folders
 from tagseg.data.names import fold, is_nothing_folder, is_untagged, names_of
@@ -45,6 +46,7 @@ class ClassFolders:
         left_out: other files of the class folders, by their kind.
         within: class folder → folders directly in it.
         own_photos: class folders that hold photos themselves.
+        inside: the folders that links may lead into; ``None``: anywhere.
     """
 
     base: Path
@@ -57,6 +59,7 @@ class ClassFolders:
     left_out: dict[Kind, list[str]] = field(default_factory=dict)
     within: dict[str, set[str]] = field(default_factory=dict)
     own_photos: set[str] = field(default_factory=set)
+    inside: Inside | None = None
 
     @property
     def splits(self) -> list[str]:
@@ -108,7 +111,7 @@ def find_class_folders(root: Path, config: DataConfig) -> ClassFolders:
         TagsegError: a folder cannot be read.
     """
     base, folders, apart = places(root, config)
-    found = ClassFolders(base, apart=apart)
+    found = ClassFolders(base, apart=apart, inside=Inside.of(config, root))
     splits = [name for name in folders if is_split(name, config)]
     above = {name: _candidates(base / name, config)[0] for name in splits}
     if any(above.values()):
@@ -135,6 +138,12 @@ def places(root: Path, config: DataConfig) -> tuple[Path, list[str], list[str]]:
         base = next((root / name for name in CONTAINERS if _candidates(root / name, config)[0]), root)
         folders, apart = _candidates(base, config)
     return base, folders, apart
+
+
+def class_folder_names(base: Path, folders: list[str], config: DataConfig) -> list[str]:
+    """All names that class folders may have, whether they hold photos or not."""
+    splits = (name for name in folders if is_split(name, config))
+    return [*folders, *(name for split in splits for name in _candidates(base / split, config)[0])]
 
 
 def is_split(folder: str, config: DataConfig) -> bool:
@@ -181,7 +190,7 @@ def _photos_in(folder: Path) -> Iterator[str]:
 def _add(found: ClassFolders, split: str, name: str) -> None:
     """Add the photos of one class folder and of all folders in it."""
     place = f"{split}/{name}" if split else name
-    photos = list_photos(found.base / place)
+    photos = list_photos(found.base / place, found.inside)
     for kind, files in photos.left_out.items():
         found.left_out.setdefault(kind, []).extend(f"{place}/{file}" for file in files)
     files = [f"{place}/{file}" for file in photos.names]

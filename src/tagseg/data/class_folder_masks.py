@@ -41,7 +41,9 @@ def _in_each(found: ClassFolders, photos: Photos) -> FoundMasks:
         place = f"{folder.rpartition('/')[0]}/"
         names = [name.removeprefix(place) for name in photos.names if name.startswith(place)]
         inner = next((f"{each}/" for each in CONTAINERS if all(name.startswith(f"{each}/") for name in names)), "")
-        within = Photos(found.base / place / inner, tuple(name.removeprefix(inner) for name in names))
+        within = Photos(
+            found.base / place / inner, tuple(name.removeprefix(inner) for name in names), inside=photos.inside
+        )
         masks = masks_in(found.base / folder, within)
         of.update({f"{place}{inner}{name}": path for name, path in masks.of.items()})
         notes.update({note.text: note for note in masks.notes})

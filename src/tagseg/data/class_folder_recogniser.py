@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 
 from tagseg.data.class_folder_doubts import FLAG, doubt
-from tagseg.data.class_folder_layout import ClassFolders, FolderNames, described, find_class_folders, places
+from tagseg.data.class_folder_layout import (
+    ClassFolders,
+    FolderNames,
+    class_folder_names,
+    described,
+    find_class_folders,
+    places,
+)
+from tagseg.data.coco_layout import coco_files
 from tagseg.data.config import DataConfig
 from tagseg.data.file_kinds import EXTENSIONS
 from tagseg.data.names import fold
@@ -29,16 +37,34 @@ def class_folders_layout(root: Path, config: DataConfig) -> TakenFor | None:
     if config.images != "auto":
         return None
     base, folders, _ = places(root, config)
+    tag_file = usual_tag_file(root)
+    if tag_file is not None and not _names_tags(base, folders, config, tag_file, FolderNames.of(config, root)):
+        return None  # and no photo is looked at
     found = find_class_folders(root, config) if _mostly_photos([base / name for name in folders]) else None
     if found is None or not found.folder_of:
         return None
     names = FolderNames.of(config, root)
     what = described(found, names)
-    tag_file = usual_tag_file(root)
     if tag_file is None:
         return TakenFor("class_folders", what, FLAG, doubt=doubt(found, names, config))
     against = _against(found, names, config, tag_file)
     return TakenFor("class_folders", f"{what}, {against}", FLAG) if against else None
+
+
+def _names_tags(base: Path, folders: list[str], config: DataConfig, tag_file: Path, names: FolderNames) -> bool:
+    """Whether a folder that could be one of a class is called like a tag of the file."""
+    if not folders or (tag_file.suffix == ".json" and tag_file in coco_files(tag_file.parent)):
+        return False
+    try:
+        table = read_tags(tag_file, names.known, config.separator, names.no_tag)
+    except TagsegError:  # told when it is read
+        return False
+    tags = _tags(table)
+    return any(fold(name) in tags for name in class_folder_names(base, folders, config))
+
+
+def _tags(table: TagTable) -> set[str]:
+    return {fold(tag) for tag in {tag for row in table.rows for tag in row.labels}}
 
 
 def _mostly_photos(folders: list[Path]) -> bool:
@@ -65,7 +91,7 @@ def _against(found: ClassFolders, names: FolderNames, config: DataConfig, tag_fi
     """What a tag file says otherwise than the folders; empty where it agrees or does not know their names as tags."""
     try:
         table = read_tags(tag_file, names.known, config.separator, names.no_tag)
-        tags = {fold(tag) for row in table.rows for tag in row.labels}
+        tags = _tags(table)
         if not any(fold(name) in tags for name in found.folders if names.meaning(name) == "class"):
             return ""
         differing = _differing(found, names, table)

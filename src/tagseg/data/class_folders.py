@@ -56,7 +56,7 @@ def class_folders(config: DataConfig, split: str, *, masks: bool) -> TaggedImage
     found = find_class_folders(root, config)
     table = _table(root, found, names)
     classes = listed.names or table.classes()
-    photos = Photos(found.base, tuple(sorted(row.image for row in table.rows)))
+    photos = Photos(found.base, tuple(sorted(row.image for row in table.rows)), inside=found.inside)
     found_masks = find_class_folder_masks(root, config.masks, found, photos)
     table, same = joined(table, found.base)
     found_masks = replace(found_masks, of=same.masks(found_masks.of))

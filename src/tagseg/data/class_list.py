@@ -105,10 +105,15 @@ def _without_background(names: tuple[str, ...], named_in: str) -> ClassList:
     return ClassList(names, tuple(notes))
 
 
-def check_classes(classes: tuple[str, ...], named_in: str) -> None:
-    """Raise ``TagsegError`` unless there are 1 to 254 classes, no two of them the same under ``names.fold``."""
+def check_labels_suffice(classes: tuple[str, ...], named_in: str) -> None:
+    """Raise ``TagsegError`` unless there are 1 to 254 classes: a label is a byte, 0 is background and 255 ignored."""
     if not 1 <= len(classes) < IGNORE:
         raise TagsegError(f"{named_in} gives {len(classes)} classes, expected 1 to {IGNORE - 1}: set --data.classes")
+
+
+def check_classes(classes: tuple[str, ...], named_in: str) -> None:
+    """Raise ``TagsegError`` unless there are 1 to 254 classes, no two of them the same under ``names.fold``."""
+    check_labels_suffice(classes, named_in)
     if not all(fold(name) for name in classes):
         raise TagsegError(f"{named_in} has an empty class name, expected a name: remove it")
     spellings = Counter(fold(name) for name in classes)

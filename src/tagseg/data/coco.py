@@ -17,6 +17,7 @@ from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.frames import Annotated, Frames, decide_frames
 from tagseg.data.held_back import held_back
+from tagseg.data.inside import Inside
 from tagseg.data.layout import data_root, locate
 from tagseg.data.names import names_of
 from tagseg.data.notes import Note
@@ -57,7 +58,7 @@ def coco(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     names = [entry.file for entry in entries]
     is_part = len(entries) < len(file.images)
     folder = choose_images(config, root, path, split, names)
-    files, located = locate(names, folder, path.name, config.skip_missing)
+    files, located = locate(names, folder, path.name, config.skip_missing, Inside.of(config, root))
     entries = [entry for entry in entries if entry.file in files]
     paths = [folder / files[entry.file] for entry in entries]
     notes = (*_found(root, path, folder, is_part), *file.notes, *listed.notes, *labels.notes, *located)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tagseg.data.coco_values import Box, Key, may_enclose, read_box, read_flag, read_key, read_segmentation, read_side
+from tagseg.data.file_size import read_whole
+from tagseg.data.json_text import parse_json
 from tagseg.data.notes import Note
 from tagseg.data.outlines import Outline
 from tagseg.errors import TagsegError, list_some
@@ -98,7 +99,7 @@ def annotated_categories(path: Path) -> frozenset[Key]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_bytes())
+    content = parse_json(read_whole(path, "COCO's instances"))
     if isinstance(content, list):
         raise ValueError(f"a list of {len(content)}: detections, or labels of another format")
     missing = [name for name in ("images", "annotations", "categories") if name not in content]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagseg.data.config import DataConfig
+from tagseg.data.file_size import read_whole
 from tagseg.data.layout import choose_file, choose_folder
 from tagseg.errors import TagsegError, list_some
 
@@ -196,5 +197,5 @@ def _whole_names(path: Path) -> tuple[str, ...]:
 
 
 def _has_keys(path: Path) -> bool:
-    content = path.read_bytes()
+    content = read_whole(path, "COCO's instances")
     return content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and all(key in content for key in _KEYS)

@@ -111,8 +111,9 @@ def read_segmentation(value: Any) -> Segmentation:
     enclosing, extents = [], []
     for polygon in polygons:
         if len(polygon) >= 6:
-            points = polygon.reshape(-1, 2)
-            (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+            numbers = polygon.tolist()  # of a few points faster than the array
+            across, down = numbers[::2], numbers[1::2]
+            left, top, right, bottom = min(across), min(down), max(across), max(down)
             if left < right and top < bottom:
                 enclosing.append(polygon)
                 extents.append((left, top, right, bottom))

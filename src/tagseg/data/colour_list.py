@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tagseg.data.json_text import parse_json
 from tagseg.data.layout import choose_file
-from tagseg.data.mask_pixels import packed, written
+from tagseg.data.mask_pixels import packed, unpacked, written
 from tagseg.data.names import fold, is_background, is_doubtful, is_ignored
 from tagseg.errors import TagsegError, list_some
 
@@ -18,7 +19,9 @@ USUAL = ("labelmap.txt", "label_colors.txt", "label_colours.txt", "class_dict.cs
 """Names of colour lists in a data folder."""
 
 _EXPECTED = "expected a line 'name:red,green,blue' for each class, 0 to 255 each"
-_RGB = re.compile(r"(?<![\w.])(\d{1,3})(?:\s*,\s*|\s+|\s*;\s*)(\d{1,3})(?:\s*,\s*|\s+|\s*;\s*)(\d{1,3})(?![\w.])")
+_BETWEEN = r"(?:\s*,\s*|\s+|\s*;\s*)"
+_RGB = re.compile(rf"(?<![\w.\-])\d{{1,3}}(?:{_BETWEEN}\d{{1,3}}){{2,}}(?![\w.])")
+_COLUMNS = (("name", "class_name", "class", "label", "category"), ("r", "red"), ("g", "green"), ("b", "blue"))
 _HEX = re.compile(r"#([0-9a-f]{6})\b", re.I)
 
 
@@ -73,7 +76,7 @@ def read_colour_list(path: Path) -> ColourList:
         pairs = list(_from_json(text) if path.suffix.lower() == ".json" else _from_lines(path, text))
     except (OSError, UnicodeDecodeError) as error:
         raise TagsegError(f"the colour list {path} cannot be read ({error}), {_EXPECTED}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error) as error:
         if isinstance(error, TagsegError):
             raise
         raise TagsegError(f"the colour list {path} is not understood ({error}), {_EXPECTED}") from error
@@ -92,7 +95,7 @@ def has_colours(path: Path) -> bool:
     """Whether each line of a text file has a name and a colour; then a class list is a colour list too."""
     try:
         return bool(list(_from_lines(path, path.read_text(encoding="utf-8-sig"))))
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error):
         return False
 
 
@@ -118,19 +121,36 @@ def find_colour_list(setting: str, root: Path, class_file: str = "") -> ColourLi
 
 
 def _from_lines(path: Path, text: str) -> Iterator[tuple[str, int]]:
+    table = _columns(text)
+    if table is not None:
+        yield from table
+        return
+    found: list[tuple[int, str, list[int]]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or re.match(r"\s*(#\s|#\w+:\w+:|//)", line):
             continue
-        found = _colour_in(line)
-        if found is None:
-            if number == 1:  # a header
-                continue
+        named = _name_and_numbers(line)
+        if named is not None:
+            found.append((number, *named))
+        elif number > 1 or any(letter.isdigit() for letter in line):  # else a header
             raise TagsegError(f"{path} line {number} is {line.strip()!r}, {_EXPECTED}")
-        yield found
+    colours = _three_of_each(path, [(number, numbers) for number, _, numbers in found])
+    yield from ((name, _pack(colour)) for (_, name, _), colour in zip(found, colours, strict=True))
 
 
-def _colour_in(line: str) -> tuple[str, int] | None:
-    """The name and the packed colour of a line."""
+def _columns(text: str) -> list[tuple[str, int]] | None:
+    """The rows of a table with a header such as ``name,r,g,b``; ``None`` if it is none."""
+    rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
+    header = [fold(name) for name in rows[0]] if rows else []
+    places = [next((header.index(name) for name in names if name in header), None) for names in _COLUMNS]
+    if None in places or len({len(row) for row in rows}) > 1:
+        return None
+    name, *colour = (place for place in places if place is not None)
+    return [(row[name].strip(), _pack([int(row[place]) for place in colour])) for row in rows[1:]]
+
+
+def _name_and_numbers(line: str) -> tuple[str, list[int]] | None:
+    """The name of a line, and its numbers: red, green and blue, and what else stands beside them."""
     hexadecimal = _HEX.search(line)
     found = hexadecimal or _RGB.search(line)
     if found is None:
@@ -139,11 +159,31 @@ def _colour_in(line: str) -> tuple[str, int] | None:
     name = re.sub(r"^\d+\s*[,;:\s]\s*(?=\D)", "", before or after.split(":")[0].strip())  # may have an id before it
     if not name:
         return None
-    return name, int(found[1], 16) if hexadecimal else _pack([int(value) for value in found.groups()])
+    return name, list(unpacked(int(found[1], 16))) if hexadecimal else [
+        int(value) for value in re.findall(r"\d+", found[0])
+    ]
+
+
+def _three_of_each(path: Path, lines: list[tuple[int, list[int]]]) -> list[list[int]]:
+    """Red, green and blue of each line, where all may have an id before them, or an id or an opacity of 255 behind."""
+    if all(len(numbers) == 3 for _, numbers in lines):
+        return [numbers for _, numbers in lines]
+    if len(lines) > 1 and all(len(numbers) == 4 for _, numbers in lines):
+        first, last = ([numbers[place] for _, numbers in lines] for place in (0, 3))
+        ids = [list(range(start, start + len(lines))) for start in (0, 1)]
+        if first in ids and last not in ids:
+            return [numbers[1:] for _, numbers in lines]
+        if first not in ids and (last in ids or set(last) == {255}):
+            return [numbers[:3] for _, numbers in lines]
+    number, numbers = next(each for each in lines if len(each[1]) != 3)
+    raise TagsegError(
+        f"{path} line {number} has the {len(numbers)} numbers {list_some([str(value) for value in numbers], 5)}, "
+        f"{_EXPECTED}: leave out the others"
+    )
 
 
 def _from_json(text: str) -> Iterator[tuple[str, int]]:
-    content: Any = json.loads(text)
+    content: Any = parse_json(text, unique=True)
     if isinstance(content, dict):
         content = [{"name": name, "color": colour} for name, colour in content.items()]
     for entry in content:

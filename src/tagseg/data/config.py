@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from tagseg.settings import Count, Pixels, Section, Share
+from tagseg.settings import Count, Options, Pixels, Section, Share
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class DataConfig(Section):
     finds; ``ids``: nothing, palette indices are class ids even where the palette looks re-sorted."""
     classes: str | tuple[str, ...] = ()
     """Class names, as a list or ``cat,dog``, or a file with one name on each line; empty: from the data."""
-    class_map: str | dict[str, Any] = "auto"
+    class_map: str | Options = "auto"
     """Which classes of the data become which of the network, in what order and colour: a YAML file, or the map itself;
     ``auto`` finds ``class_map.yaml`` in the data's folder, ``none`` takes none."""
     column: str = "auto"
@@ -57,6 +57,9 @@ class DataConfig(Section):
     no_tag: str | tuple[str, ...] = ()
     """Tags that mean that no class is in the image, beside ``nan``, ``none`` and the like: ``no finding``. Of class
     folders, names beside ``good``, ``negative`` and the like."""
+    outside: Literal["refuse", "allow"] = "refuse"
+    """Whether photos and masks may lie outside of the data's folders, where a link or an absolute name in a tag file
+    leads: ``refuse`` stops, as a folder of someone else could name any file of this machine."""
     skip_missing: bool = False
     """Leave out images that do not exist instead of raising an error."""
     contradictions: Literal["stop", "warn"] = "stop"

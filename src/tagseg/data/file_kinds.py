@@ -57,6 +57,8 @@ class Kind:
 
 
 HIDDEN = Kind("hidden files", "a hidden file")
+OUTSIDE = Kind("links to files outside of the data's folder", "a link to a file outside of the data's folder",
+               "copy it there or allow it with --data.outside allow", True)  # fmt: skip
 DEAD_LINK = Kind("links to nowhere", "a link to a file that does not exist", "mend the link or leave it out", True)
 EMPTY = Kind("empty files", "an empty file (0 bytes)", "copy it again or leave it out", True)
 HEIC = Kind(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from tagseg.data.class_index import ClassIndex
 from tagseg.data.class_list import ClassList, class_list
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import Sample, TaggedImages
+from tagseg.data.inside import Inside
 from tagseg.data.layout import ImageFolder, choose_folder, data_root, files_elsewhere
 from tagseg.data.mask_files import find_masks, possible_folders
 from tagseg.data.masks_of_images import with_mask_files
@@ -16,7 +19,7 @@ from tagseg.data.names import names_of
 from tagseg.data.notes import Note
 from tagseg.data.resolver import without_extension
 from tagseg.data.rows_of_split import rows_of_split, unscored
-from tagseg.data.tags import TagTable, find_tag_file, read_tags, usual_tag_file
+from tagseg.data.tags import TagRow, TagTable, find_tag_file, read_tags, usual_tag_file
 from tagseg.errors import NothingToScore, TagsegError
 
 IMAGES = ("images", "JPEGImages")
@@ -75,7 +78,7 @@ def images_of_table(
     """
     root, no_tag = data_root(config.root), names_of(config.no_tag)
     classes = listed.names or table.classes()
-    photos = _photos(root, config, [row.image for row in table.rows], places)
+    photos = _photos(root, config, table.rows, places, f"{table.name} {table.unit}")
     found = find_masks(root, config.masks, photos.photos)
     rows = rows_of_split(table, config, split, photos, found)
     files, notes = photos.locate((row.image for row in rows), table.name, config.skip_missing)
@@ -105,21 +108,33 @@ def _unnamed(table: TagTable, photos: ImageFolder) -> tuple[Note, ...]:
     return Note.of(f"photos of {photos.folder} that {table.name} does not name, left out", others)
 
 
-def _photos(root: Path, config: DataConfig, named_images: list[str], places: tuple[str, ...] = IMAGES) -> ImageFolder:
+def _photos(
+    root: Path, config: DataConfig, rows: Sequence[TagRow], places: tuple[str, ...] = IMAGES, table: str = ""
+) -> ImageFolder:
+    named_images, inside = [row.image for row in rows], Inside.of(config, root)
     folder = choose_folder(root, config.images, places, "--data.images") or root
     listed = files_elsewhere(named_images, folder)
     if listed is not None:
+        _refuse_outside(rows, inside, table)
         return listed
     if folder != root:
-        return ImageFolder(folder)
+        return ImageFolder(folder, inside=inside)
     named = {image.replace("\\", "/").split("/")[0] for image in named_images}  # photos may be in a folder labels/
-    return ImageFolder(root, (path for path in possible_folders(root) if path.name not in named))
+    return ImageFolder(root, (path for path in possible_folders(root) if path.name not in named), inside=inside)
+
+
+def _refuse_outside(rows: Sequence[TagRow], inside: Inside | None, table: str) -> None:
+    """Raise ``TagsegError`` for the first row whose image is elsewhere on this machine, unless that is allowed."""
+    there = {Path(row.image): row for row in rows if os.path.isfile(row.image)}
+    first = None if inside is None else inside.first_outside(there)
+    if inside is not None and first is not None:
+        inside.check(first, f"{table} {there[first].line}")
 
 
 def _masks_alone(root: Path, config: DataConfig, split: str) -> TaggedImages:
     """All images with a mask, to be scored; what classes they are must be given."""
     listed = class_list(config.classes, root)
-    photos = _photos(root, config, [])
+    photos = _photos(root, config, ())
     found = find_masks(root, config.masks, photos.photos)
     masked = [file for file in photos.photos.names if without_extension(file) in found.of]
     if not (listed.names and masked):

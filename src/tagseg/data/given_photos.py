@@ -78,7 +78,7 @@ def _write(photos: object, place: Path, data: DataConfig) -> tuple[DataConfig, b
     with replacing(place / FILE) as temporary:
         temporary.write_text("".join(_lines(rows, column)), encoding="utf-8", errors="surrogateescape")
     has_splits = any(row.split for row in rows)
-    own = {"source": "folder", "root": str(place), "tags": FILE, "images": "auto", "column": "auto"}
+    own = {"source": "folder", "root": str(place), "tags": FILE, "images": "auto", "column": "auto", "outside": "allow"}
     return dataclasses.replace(data, **own), has_splits  # type: ignore[arg-type]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from tagseg.data.inside import Inside
 from tagseg.data.listing import Photos, list_photos
 from tagseg.data.notes import MISSING, Note
 from tagseg.data.resolver import BACKSLASHES, REASONS, Match, Resolver, fold_name, without_extension
@@ -71,13 +72,19 @@ class ImageFolder:
         photos: the images, and what else is there.
     """
 
-    def __init__(self, folder: Path, apart: Iterable[Path] = (), photos: Photos | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        apart: Iterable[Path] = (),
+        photos: Photos | None = None,
+        inside: Inside | None = None,
+    ) -> None:
         """List the folder, but not the folders ``apart`` in it, such as that of the masks; ``photos`` are its list.
 
         Raises:
-            TagsegError: the folder does not exist.
+            TagsegError: the folder does not exist, or as ``list_photos``.
         """
-        photos = list_photos(folder) if photos is None else photos
+        photos = list_photos(folder, inside) if photos is None else photos
         beside = tuple(f"{each.relative_to(folder).as_posix()}/" for each in apart if folder in each.parents)
         names = tuple(name for name in photos.names if not name.startswith(beside))
         self.photos = replace(photos, names=names)
@@ -184,7 +191,9 @@ def files_elsewhere(names: Sequence[str], folder: Path) -> ImageFolder | None:
     return ImageFolder(Path(shared), photos=Photos(Path(shared), tuple(relative)))
 
 
-def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool) -> Located:
+def locate(
+    names: Iterable[str], folder: Path, named_in: str, skip_missing: bool, inside: Inside | None = None
+) -> Located:
     """Find the images of a list.
 
     A literal name comes first, relative to the folder, its parent or the working folder, with or without extension.
@@ -195,9 +204,10 @@ def locate(names: Iterable[str], folder: Path, named_in: str, skip_missing: bool
         folder: folder of the images.
         named_in: the list's name, for messages.
         skip_missing: leave absent images out, with a note, instead of raising.
+        inside: as in ``list_photos``.
 
     Raises:
         TagsegError: images are absent, a name fits several, or two names mean one file or files that are the same but
             for their extension.
     """
-    return ImageFolder(folder).locate(names, named_in, skip_missing)
+    return ImageFolder(folder, inside=inside).locate(names, named_in, skip_missing)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tagseg.data.file_kinds import COMMON, DEAD_LINK, HIDDEN, OTHER, Kind, kind_of
+from tagseg.data.file_kinds import COMMON, DEAD_LINK, EXTENSIONS, HIDDEN, OTHER, OUTSIDE, Kind, kind_of
+from tagseg.data.inside import Inside
 from tagseg.data.notes import Note
 from tagseg.errors import TagsegError
 
@@ -23,11 +24,13 @@ class Photos:
         folder: the folder.
         names: of the photos, sorted, relative to it, with ``/``.
         left_out: names of all other files by their kind.
+        inside: the folders that links may lead into; ``None``: anywhere.
     """
 
     folder: Path
     names: tuple[str, ...]
     left_out: dict[Kind, list[str]] = field(default_factory=dict)
+    inside: Inside | None = None
 
     def notes(self) -> tuple[Note, ...]:
         """The files that were left out, with their kinds and numbers."""
@@ -35,35 +38,57 @@ class Photos:
         return tuple(note for kind, names in kinds for note in Note.of(f"{kind.plural}, left out", names, kind.photo))
 
 
-def list_photos(folder: Path) -> Photos:
+def list_photos(folder: Path, inside: Inside | None = None) -> Photos:
     """All photos under a folder and its sub-folders, whatever they are called, and what else is there.
 
     A file with a common ending of images counts as one; of any other the first bytes are read.
 
+    Args:
+        folder: the folder.
+        inside: the folders that links may lead into; by default anywhere.
+
     Raises:
-        TagsegError: the folder does not exist.
+        TagsegError: the folder does not exist, or a photo or folder is a link that leads outside.
     """
     names: list[str] = []
     left_out: dict[Kind, list[str]] = {}
-    for name, entry in _walk(folder):
-        kind = _kind(entry, name)
+    for name, kind in walk_files(folder, inside):
         if kind is None:
             names.append(name)
         else:
             left_out.setdefault(kind, []).append(name)
-    return Photos(folder, tuple(sorted(names)), {kind: sorted(found) for kind, found in left_out.items()})
+    return Photos(folder, tuple(sorted(names)), {kind: sorted(found) for kind, found in left_out.items()}, inside)
 
 
-def list_files(folder: Path, extensions: tuple[str, ...]) -> list[str]:
-    """Files under a folder with one of the extensions (lower case), as sorted names relative to it, with ``/``.
-
-    Hidden files and folders are left out; links to folders are followed, each folder once.
+def walk_files(folder: Path, inside: Inside | None = None) -> Iterator[tuple[str, Kind | None]]:
+    """The files of ``list_photos`` as they are found, in no order: each name, and its kind, ``None`` for a photo.
 
     Raises:
-        TagsegError: the folder does not exist.
+        TagsegError: the folder does not exist, or as ``list_photos``.
     """
-    fitting = ((name, entry) for name, entry in _walk(folder) if name.lower().endswith(extensions))
-    return sorted(name for name, entry in fitting if not _is_hidden(entry.name) and entry.is_file())
+    for name, entry in _walk(folder, inside):
+        elsewhere = inside is not None and entry.is_symlink() and not inside.holds(os.path.realpath(entry.path))
+        if elsewhere and inside is not None and name.lower().endswith(EXTENSIONS) and entry.is_file():
+            inside.check(folder / name)
+        yield name, (OUTSIDE if elsewhere and not _is_hidden(entry.name) else _kind(entry, name))
+
+
+def list_files(folder: Path, extensions: tuple[str, ...], inside: Inside | None = None) -> list[str]:
+    """Files under a folder with one of the extensions (lower case), as sorted names relative to it, with ``/``.
+
+    Hidden files and folders are left out; links to folders are followed, each folder once. ``inside`` as in
+    ``list_photos``.
+
+    Raises:
+        TagsegError: the folder does not exist, or as ``list_photos``.
+    """
+    walked = ((name, entry) for name, entry in _walk(folder, inside) if name.lower().endswith(extensions))
+    fitting = [(name, entry) for name, entry in walked if not _is_hidden(entry.name) and entry.is_file()]
+    if inside is not None:
+        for name, entry in fitting:
+            if entry.is_symlink():
+                inside.check(folder / name)
+    return sorted(name for name, _ in fitting)
 
 
 def photo_paths(photos: Photos) -> list[Path]:
@@ -99,25 +124,27 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(folder: Path, inside: Inside | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Everything under a folder that is no folder, and hidden folders as a whole; names are relative to it."""
     if not folder.is_dir():
         raise TagsegError(f"the folder {folder} does not exist, expected a folder of files: check its path")
     visited: set[str] = set()
     waiting = [""]
     while waiting:
-        inside = waiting.pop()
-        real = os.path.realpath(folder / inside)
+        inner = waiting.pop()
+        real = os.path.realpath(folder / inner)
         if real in visited:
             continue
         visited.add(real)
+        if inside is not None and not inside.holds(real):
+            inside.check(folder / inner)
         try:
             with os.scandir(real) as entries:
                 for entry in entries:
                     if entry.is_dir() and not _is_hidden(entry.name):
-                        waiting.append(f"{inside}{entry.name}/")
+                        waiting.append(f"{inner}{entry.name}/")
                     else:
-                        yield inside + entry.name, entry
+                        yield inner + entry.name, entry
         except PermissionError as error:
-            where = folder / inside
+            where = folder / inner
             raise TagsegError(f"the folder {where} cannot be read ({error.strerror}): check its rights") from None

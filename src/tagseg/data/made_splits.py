@@ -85,23 +85,25 @@ def _divided(source: Images, config: DataConfig, masks: bool) -> tuple[TaggedIma
             f"data.val_share is {config.val_share}, but the validation split is {config.val_split!r}, expected another "
             f"name than that of training: set --data.val_split val"
         )
-    return images, *_made(source, whole, config)
+    return images, *_made(images if masks else _with_masks(source, whole, config.train_split), config)
 
 
-def _made(source: Images, whole: DataConfig, config: DataConfig) -> tuple[dict[str, str], tuple[Note, ...]]:
+def _made(images: TaggedImages, config: DataConfig) -> tuple[dict[str, str], tuple[Note, ...]]:
     """The splits by a share: of the images with a mask, where only some have one, as only they can be scored."""
-    images = _with_masks(source, whole, config.train_split)
     masked = [index for index, sample in enumerate(images.samples) if sample.mask is not None]
     divided = masked or list(range(len(images)))
     shares = {config.train_split: 1 - config.val_share, config.val_split: config.val_share}
     groups, notes = _copies(images, max(2.0, config.val_share * len(divided)))
     place = {index: number for number, index in enumerate(divided)}
-    splits = divide(
-        [images.samples[index].name for index in divided],
-        images.tag_matrix()[divided],
-        shares,
-        config.split_seed,
-        [[place[index] for index in group if index in place] for group in groups],
+    samples = [images.samples[index] for index in divided]
+    splits = dict(
+        _division(
+            tuple(sample.name for sample in samples),
+            tuple(sample.tags for sample in samples),
+            tuple(shares.items()),
+            config.split_seed,
+            tuple(tuple(place[index] for index in group if index in place) for group in groups),
+        )
     )
     names = [sample.name for sample in images.samples]
     held_back = {
@@ -115,6 +117,21 @@ def _made(source: Images, whole: DataConfig, config: DataConfig) -> tuple[dict[s
         f"each tag in about this proportion, seed {config.split_seed}"
     )
     return splits, (Note(text), *notes)
+
+
+@lru_cache(maxsize=1)  # of the same images for each split
+def _division(
+    names: tuple[str, ...],
+    tags: tuple[tuple[int, ...], ...],
+    shares: tuple[tuple[str, float], ...],
+    seed: int,
+    groups: tuple[tuple[int, ...], ...],
+) -> dict[str, str]:
+    """The split of each image that is divided, by name."""
+    matrix = np.zeros((len(names), 1 + max(map(max, filter(None, tags)), default=-1)), bool)
+    for row, shown in zip(matrix, tags, strict=True):
+        row[list(shown)] = True
+    return divide(names, matrix, dict(shares), seed, groups)
 
 
 def _with_masks(source: Images, whole: DataConfig, split: str) -> TaggedImages:

@@ -112,8 +112,10 @@ def masks_in(folder: Path, photos: Photos) -> FoundMasks:
     Raises:
         TagsegError: the folder does not exist, or two masks fit one image equally well.
     """
-    itself = {photos.folder / name for name in photos.names}  # photos and masks may be in one folder
-    listed = [name for name in list_files(folder, (*EXTENSIONS, *INEXACT)) if folder / name not in itself]
+    listed = list_files(folder, (*EXTENSIONS, *INEXACT), photos.inside)
+    if folder.is_relative_to(photos.folder) or photos.folder.is_relative_to(folder):
+        itself = {photos.folder / name for name in photos.names}  # photos and masks may be in one folder
+        listed = [name for name in listed if folder / name not in itself]
     left = [name for name in listed if name.lower().endswith(EXTENSIONS)]
     matching = _Matching(folder, photos)
     for step in (matching.literal, matching.other_form, matching.affixes, matching.common_affix):
@@ -195,7 +197,9 @@ class _Matching:
         cores = {file: core for file, core in cores.items() if not _NO_MASK.search(_stem(file).replace(core, ""))}
         shown = {file: _shown_affix(_stem(file), core) for file, core in cores.items()}
         left = self._resolved(files, cores, shown)
-        return self._resolved(left, {file: core for file, core in cores.items() if file in left}, shown, by_core=True)
+        waiting = set(left)
+        cores = {file: core for file, core in cores.items() if file in waiting}
+        return self._resolved(left, cores, shown, by_core=True)
 
     def common_affix(self, files: list[str]) -> list[str]:
         """One affix that all masks have which are left, whatever it is."""

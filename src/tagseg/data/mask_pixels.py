@@ -11,6 +11,7 @@ from numpy import ndarray
 from PIL import Image
 
 from tagseg.data.images import opened
+from tagseg.data.png_checksums import damaged_chunk
 from tagseg.errors import TagsegError
 
 EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".pbm", ".ppm", ".pnm", ".tga")
@@ -79,6 +80,7 @@ def read_pixels(path: Path) -> Pixels:
     with opened(path) as image:
         _refuse_inexact(path, image)
         raw_mode = _raw_mode(image)
+        refuse_damaged(path, image)
         mode = image.mode
         if mode in ("LA", "RGBA"):
             if image.getchannel("A").getextrema() != (255, 255):
@@ -134,6 +136,15 @@ def _refuse_inexact(path: Path, image: Image.Image) -> None:
         raise TagsegError(f"the mask {path} holds {count} pictures, expected one of class ids: {_WAY_OUT}")
     if image.mode in ("RGB", "RGBA", "LA") and "16" in _raw_mode(image):
         raise TagsegError(f"the mask {path} has 16-bit channels, expected 8 bits or grey of 16 bits: {_WAY_OUT}")
+
+
+def refuse_damaged(path: Path, image: Image.Image) -> None:
+    """Raise ``TagsegError`` if the checksums of a PNG file say that its pixels are not those that were written."""
+    image.load()  # first: the decoder knows better what is wrong with a file that it cannot read
+    chunk = damaged_chunk(path) if image.format == "PNG" else ""
+    if chunk:
+        raise TagsegError(f"the mask {path} is damaged (the checksum of {chunk} is wrong), expected it whole: copy it "
+                          "again")  # fmt: skip
 
 
 def _is_lossy_webp(path: Path) -> bool:

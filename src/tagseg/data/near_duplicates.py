@@ -12,6 +12,7 @@ from numpy import ndarray
 from PIL import Image
 
 from tagseg.data.images import image_size, read_image
+from tagseg.data.same_content import first_of_each_file
 from tagseg.errors import TagsegError
 from tagseg.progress import in_threads
 
@@ -59,16 +60,21 @@ def image_hashes(
 ) -> tuple[UInt64[ndarray, " n"], Bool[ndarray, " n"]]:
     """The hashes of image files, with a progress bar, and whether each file could be read (if not, its hash is 0).
 
+    A file that has several names is read once.
+
     Args:
         files: the images.
         threads: how many decode at a time; 0: as many as there are cores, at most 16.
         quiet: no progress bar.
     """
+    first = np.array(first_of_each_file(files), np.int64)
+    each = np.unique(first)
     hashes, readable = np.zeros(len(files), np.uint64), np.zeros(len(files), bool)
-    for place, value in enumerate(in_threads(files, _hash_or_none, "comparing photos", threads, quiet)):
+    work = in_threads([files[index] for index in each], _hash_or_none, "comparing photos", threads, quiet)
+    for place, value in zip(each, work, strict=True):
         if value is not None:
             hashes[place], readable[place] = value, True
-    return hashes, readable
+    return hashes[first], readable[first]
 
 
 def near_duplicates(hashes: UInt64[ndarray, " n"], distance: int = DISTANCE) -> list[list[int]]:

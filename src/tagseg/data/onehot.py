@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tagseg.data.file_size import read_whole
 from tagseg.errors import TagsegError
 
 
@@ -96,12 +99,18 @@ def read_onehot(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[str, ..
 
 
 def _load(path: Path) -> dict[Any, Any]:
-    with io.BytesIO(path.read_bytes()) as file:
+    with io.BytesIO(read_whole(path, "a dict of arrays")) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a header of Python 2, which is read just as well
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
         if shape != () or not dtype.hasobject:
             raise ValueError(f"it holds an array of {dtype} of shape {shape}")
+        begin, size = file.tell(), file.getbuffer().nbytes
+        for opcode, index, _ in pickletools.genops(file):  # also raises where a text claims to be longer than the file
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(index or 0) > size:
+                raise ValueError("a place in memory beyond its size")
+        file.seek(begin)
         content = _ArrayUnpickler(file).load()
     if isinstance(content, _Array) and len(content.content) == 1:
         content = content.content[0]

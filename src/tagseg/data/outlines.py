@@ -23,7 +23,7 @@ class RunLengths(NamedTuple):
         """
         height, width = self.size
         counts = decode_counts(self.counts) if isinstance(self.counts, str) else self.counts
-        if (counts < 0).any() or counts.sum() != height * width:
+        if ((counts < 0) | (counts > height * width)).any() or counts.sum() != height * width:
             raise ValueError(f"run lengths that add up to {counts.sum()} pixels instead of {height}×{width}")
         values = np.arange(len(counts)) % 2 == 1
         return np.repeat(values, counts).reshape(width, height).T
@@ -40,9 +40,12 @@ def read_outline(segmentation: Any) -> Outline:
         ValueError, TypeError, KeyError: it is neither polygons nor run lengths.
     """
     if isinstance(segmentation, dict):
-        height, width = (int(side) for side in segmentation["size"])
         counts = segmentation["counts"]
-        return RunLengths((height, width), counts if isinstance(counts, str) else np.asarray(counts, np.int64))
+        try:
+            height, width = (int(side) for side in segmentation["size"])
+            return RunLengths((height, width), counts if isinstance(counts, str) else np.asarray(counts, np.int64))
+        except OverflowError as error:
+            raise ValueError(f"run lengths that are no mask's ({error})") from error
     with np.errstate(over="ignore"):  # too large for float32: infinite, refused below
         polygons = tuple(np.asarray(polygon, np.float32) for polygon in segmentation)  # a fifth of the lists' memory
     if not all(p.ndim == 1 and len(p) % 2 == 0 and np.isfinite(p).all() for p in polygons):
@@ -92,6 +95,8 @@ def decode_counts(text: str) -> Int[ndarray, " n"]:
         value = shift = 0
     if shift:
         raise ValueError("run lengths that break off")
+    if any(abs(count) >= 2**62 for count in counts):
+        raise ValueError("run lengths that are no mask's")
     return np.array(counts, np.int64)
 
 

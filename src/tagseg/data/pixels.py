@@ -26,6 +26,8 @@ _SUBFILE_TYPE = 254
 _BITS = (8, 10, 12, 14, 16)
 _OPAQUE_SHARE = 0.01
 """A transparency is opaque in at least this share of the pixels, or has few values."""
+_AT_ONCE = 1 << 20
+"""Values that are scaled at a time."""
 _FEW_VALUES = 16
 _FAINT = 32
 """A transparency that nowhere reaches this would leave nothing to see."""
@@ -131,7 +133,11 @@ def _to_8_bits(values: ndarray, *, full_range: bool) -> tuple[UInt8[ndarray, "*s
 
 
 def _scaled(values: ndarray, most: int) -> UInt8[ndarray, "*shape"]:
-    return np.round(values.astype(np.float64) * (255 / most)).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    step = max(1, _AT_ONCE // max(1, values[:1].size))
+    for row in range(0, len(values), step):  # all at once would take 24 bytes a pixel
+        scaled[row : row + step] = np.round(values[row : row + step].astype(np.float64) * (255 / most))
+    return scaled
 
 
 def _is_transparency(alpha: Image.Image) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ from typing import Any, NamedTuple
 from jaxtyping import Int32
 from numpy import ndarray
 
+from tagseg.data.file_size import read_whole
+from tagseg.data.images import max_pixels
+from tagseg.data.json_text import parse_json
 from tagseg.data.layout import without_extension
 from tagseg.data.outlines import Outline, RunLengths, draw_outline, read_outline
 from tagseg.data.segments import smaller_on_top
@@ -54,6 +56,8 @@ class OutlinedSegments:
             known = sizes[0] if sizes and "height" not in entry else (entry["height"], entry["width"])
             if not all(isinstance(side, int) and side > 0 for side in known):
                 raise ValueError(f"the height and width {known[0]} and {known[1]}")
+            if known[0] * known[1] > max_pixels():
+                raise ValueError(f"masks of {known[1]}×{known[0]} pixels, more than any photo may have")
         name = entry.get("file_name")
         return OutlinedSegments(f"{path} ({name})" if name else str(path), known, outlines)
 
@@ -87,7 +91,7 @@ class JsonSegments:
             TagsegError: the file is absent or malformed, or describes several images.
         """
         with _readable(self.path):
-            content = json.loads(self.path.read_bytes())
+            content = parse_json(read_whole(self.path, "COCO's JSON"))
             entries = content["images"] if "images" in content else [content.get("image", {})]
             if len(entries) > 1:
                 raise ValueError(f"{len(entries)} images instead of one")
@@ -103,7 +107,7 @@ def read_coco(path: Path) -> dict[str, Annotations]:
         TagsegError: the file is absent, no COCO JSON, or names an image twice.
     """
     with _readable(path):
-        content = json.loads(path.read_bytes())
+        content = parse_json(read_whole(path, "COCO's JSON"))
         of_image: dict[Any, list[Any]] = defaultdict(list)
         for annotation in content["annotations"]:
             of_image[annotation["image_id"]].append(annotation["segmentation"])
@@ -122,5 +126,5 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except KeyError as error:
         raise TagsegError(f"{path} has an entry without {error}, {expected}: check the file") from error
-    except (OSError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise TagsegError(f"{path} cannot be read ({error}), {expected}: check the file") from error

@@ -13,6 +13,7 @@ from numpy import ndarray
 from PIL import Image
 
 from tagseg.data.images import opened
+from tagseg.data.mask_pixels import refuse_damaged
 from tagseg.data.segments import separate_regions, smaller_on_top
 from tagseg.errors import TagsegError
 
@@ -118,6 +119,7 @@ def read_values(path: Path) -> tuple[Int32[ndarray, "h w"], bool]:
         TagsegError: the file is absent, damaged or transparent.
     """
     with opened(path) as image:
+        refuse_damaged(path, image)
         if image.mode in ("LA", "PA", "RGBA"):
             whole = image.convert("RGBA")
             if whole.getchannel("A").getextrema() != (255, 255):

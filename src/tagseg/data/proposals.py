@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.data.images import image_size
+from tagseg.data.inside import Inside
 from tagseg.data.listing import list_files
 from tagseg.data.masks import check_size
 from tagseg.data.proposal_outlines import JsonSegments, OutlinedSegments, read_coco
@@ -70,7 +71,9 @@ class _Found(NamedTuple):
     left_out: list[str]
 
 
-def find_proposals(folder: Path, images: TaggedImages, kind: Kind | Literal["auto"] = "auto") -> dict[str, Proposals]:
+def find_proposals(
+    folder: Path, images: TaggedImages, kind: Kind | Literal["auto"] = "auto", inside: Inside | None = None
+) -> dict[str, Proposals]:
     """The proposals of images, by the images' names; those without any are left out. A logged line says what was found.
 
     The form is found out by looking; where several fit, the one that fits most images:
@@ -87,6 +90,7 @@ def find_proposals(folder: Path, images: TaggedImages, kind: Kind | Literal["aut
         folder: a folder, or a COCO file.
         images: whose proposals are wanted.
         kind: of PNG pictures, all of one kind; ``auto`` looks at some of them.
+        inside: the folders that links may lead into; by default anywhere.
 
     Raises:
         TagsegError: the folder does not exist, no image has proposals, a COCO file is malformed, or it cannot be told
@@ -97,7 +101,7 @@ def find_proposals(folder: Path, images: TaggedImages, kind: Kind | Literal["aut
     if not folder.exists():
         raise TagsegError(f"{folder} does not exist, expected a folder of masks or a COCO file: set {FLAG}")
     photos = {sample.image.resolve() for sample in images.samples}  # may be PNG files beside their proposals
-    listed = [] if folder.is_file() else list_files(folder, (".png", ".json"))
+    listed = [] if folder.is_file() else list_files(folder, (".png", ".json"), inside)
     files = [file for file in listed if (folder / file).resolve() not in photos]
     found = _by_files(folder, files, images, kind) or _by_coco_file(folder, files, images)
     if not found:

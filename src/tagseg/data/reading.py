@@ -82,7 +82,7 @@ def reading_of(config: DataConfig, splits: Mapping[str, TaggedImages], notes: It
         notes: what was noticed beside the notes of the images.
     """
     first = next(iter(splits.values()))
-    counts = {name: [int(count) for count in images.tag_matrix().sum(axis=0)] for name, images in splits.items()}
+    counts = {name: images.tag_counts().tolist() for name, images in splits.items()}
     all_notes = tuple(dict.fromkeys([note for images in splits.values() for note in images.notes] + list(notes)))
     described = {name: _facts_of(images, config.root) for name, images in splits.items()}
     facts = {

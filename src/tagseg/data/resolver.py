@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from tagseg.data.file_kinds import EXTENSIONS
 from tagseg.errors import TagsegError, list_some
@@ -71,6 +71,15 @@ def _not_uploaded(name: str) -> str:
     return _SPECIAL.sub("", plain.strip().replace(" ", "_"))
 
 
+def split_url(text: str) -> SplitResult:
+    """The parts of a URL; of one that is malformed, as ``http://[host/a.jpg`` is, at least path and query."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        place, _, query = text.partition("://")[2].partition("?")
+        return SplitResult("", "", f"/{place.partition('/')[2]}", query, "")
+
+
 def _number(name: str) -> str:
     """The value of a name that is a number, maybe with the ``.0`` that a table adds; empty for any other."""
     found = re.fullmatch(r"0*(\d+)(?:\.0)?", without_extension(name))
@@ -112,7 +121,7 @@ class _Named:
         path = name.strip()
         if _SCHEME.match(path) or path.startswith("/data/local-files/?"):
             reasons.append(URL)
-            url = urlsplit(path)
+            url = split_url(path)
             path = parse_qs(url.query).get("d", [unquote(url.path)])[0]  # ?d=: files that Label Studio serves
         elif "\\" in path:
             reasons.append(BACKSLASHES)

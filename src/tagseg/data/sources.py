@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tagseg.data.class_folders import class_folders
-from tagseg.data.class_list import class_list
+from tagseg.data.class_list import check_labels_suffice, class_list
 from tagseg.data.class_map import ClassMap, find_class_map
 from tagseg.data.coco import coco
 from tagseg.data.config import DataConfig
@@ -17,6 +17,7 @@ from tagseg.data.image_notes import image_notes
 from tagseg.data.layout import data_root
 from tagseg.data.made_splits import images_of_split, split_of_each
 from tagseg.data.mapped_classes import in_mapped_classes
+from tagseg.data.paused_collector import paused_collector
 from tagseg.data.recognised import recognise
 from tagseg.data.relabel import in_classes_of
 from tagseg.data.tools.sources import cvat, fiftyone, hugging_face, label_studio, labelme
@@ -70,12 +71,14 @@ def load(config: DataConfig, split: str, masks: bool = True, tags: bool = True) 
     """
     if config.source not in SOURCES:
         raise TagsegError(f"--data.source is {config.source!r}, expected one of: {', '.join(SOURCES)}")
-    config, layout = recognise(config, tags)
-    images = images_of_split(SOURCES[config.source], config, split, masks=masks)
+    with paused_collector():
+        config, layout = recognise(config, tags)
+        images = images_of_split(SOURCES[config.source], config, split, masks=masks)
     if tags:
         require_tags(images)
     given = class_map_of(config)
     images = images if given is None else in_mapped_classes(images, given)
+    check_labels_suffice(images.classes, images.source)  # a source of somebody's own may not have asked
     if not config.untagged:
         images = replace(images, samples=tuple(s for s in images.samples if s.tags or not s.tags_known))
     if not images.samples:

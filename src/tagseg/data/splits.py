@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from tagseg.errors import TagsegError
@@ -45,9 +46,9 @@ def split(
         twice = next(name for place, name in enumerate(names) if name in names[:place])
         raise TagsegError(f"the image {twice!r} is there twice, expected each once to divide them into splits")
     share = np.array(list(shares.values()), float) / sum(shares.values())
-    units = _units(names, np.asarray(tags, float), seed, groups)
-    places = _stratified(units, share)
-    _fill_empty(units, places, len(share))
+    units = _units(names, tags, seed, groups)
+    places = _stratified(units, share, tags.shape[1])
+    _fill_empty(units, places, len(share), tags.shape[1])
     labels, of_index = list(shares), {}
     for unit, place in zip(units, places, strict=True):
         of_index.update(dict.fromkeys(unit.members, labels[place]))
@@ -55,14 +56,15 @@ def split(
 
 
 class _Unit(NamedTuple):
-    """Images that stay together: their indices, and how many have each tag, (K,)."""
+    """Images that stay together: their indices, the tags that some have, and how many have each of these."""
 
     members: tuple[int, ...]
-    tags: Float[ndarray, " K"]
+    tags: Int[ndarray, " m"]
+    counts: Float[ndarray, " m"]
 
 
 def _units(
-    names: Sequence[str], tags: Float[ndarray, "n K"], seed: int, groups: Iterable[Sequence[int]]
+    names: Sequence[str], tags: Shaped[ndarray, "n K"], seed: int, groups: Iterable[Sequence[int]]
 ) -> list[_Unit]:
     """The units, the largest first, as they are the hardest to place; those of one size in an order by the seed."""
     first = list(range(len(names)))
@@ -74,14 +76,27 @@ def _units(
 
     for group in groups:
         together = [first_of(index) for index in group]
+        least = min(together, default=0)
         for index in together:
-            first[index] = min(together)
+            first[index] = least
     members: dict[int, list[int]] = {}
     for index in range(len(names)):
         members.setdefault(first_of(index), []).append(index)
     place = [_place(name, seed) for name in names]
     order = sorted(members.values(), key=lambda several: (-len(several), min(place[index] for index in several)))
-    return [_Unit(tuple(several), tags[several].sum(axis=0)) for several in order]
+    rows, columns = np.nonzero(tags)
+    values = tags[rows, columns].astype(float)
+    bounds = np.searchsorted(rows, np.arange(len(names) + 1)).tolist()
+    units = []
+    for several in order:
+        own = [slice(bounds[index], bounds[index + 1]) for index in several]
+        shown, counts = columns[own[0]], values[own[0]]
+        if len(several) > 1:
+            shown, place_of = np.unique(np.concatenate([columns[each] for each in own]), return_inverse=True)
+            weights = np.concatenate([values[each] for each in own])
+            counts = np.bincount(place_of.ravel(), weights, minlength=len(shown))
+        units.append(_Unit(tuple(several), shown, counts))
+    return units
 
 
 def _place(name: str, seed: int) -> bytes:
@@ -89,23 +104,24 @@ def _place(name: str, seed: int) -> bytes:
     return blake2b(f"{seed}/{name}".encode(errors="surrogateescape"), digest_size=8).digest()
 
 
-def _stratified(units: list[_Unit], share: Float[ndarray, " S"]) -> list[int]:
+def _stratified(units: list[_Unit], share: Float[ndarray, " S"], tags: int) -> list[int]:
     """The split of each unit, by its number."""
-    left = np.sum([unit.tags for unit in units], axis=0) if units else np.zeros(0)
+    left = _counted(units, tags)
     lacking = share[:, None] * left  # of each split, how many images with each tag are still to come
     room = share * sum(len(unit.members) for unit in units)
     places = [-1] * len(units)
     having: list[list[int]] = [[] for _ in left]
     for number, unit in enumerate(units):
-        for shown in np.flatnonzero(unit.tags):
+        for shown in unit.tags.tolist():
             having[shown].append(number)
 
     def put(number: int, wanted: Float[ndarray, " S"]) -> None:
         place = max(range(len(share)), key=lambda split: (round(float(wanted[split]), 9), round(float(room[split]), 9)))
         places[number] = place
-        lacking[place] -= units[number].tags
-        room[place] -= len(units[number].members)
-        left[:] -= units[number].tags
+        members, shown, counts = units[number]
+        lacking[place, shown] -= counts
+        room[place] -= len(members)
+        left[shown] -= counts
 
     while np.any(left > 0):
         tag = int(np.argmin(np.where(left > 0, left, np.inf)))
@@ -118,19 +134,30 @@ def _stratified(units: list[_Unit], share: Float[ndarray, " S"]) -> list[int]:
     return places
 
 
-def _fill_empty(units: list[_Unit], places: list[int], splits: int) -> None:
+def _counted(units: list[_Unit], tags: int) -> Float[ndarray, " K"]:
+    """How many images of some units have each tag."""
+    if not units:
+        return np.zeros(tags)
+    shown, counts = (np.concatenate(several) for several in zip(*(unit[1:] for unit in units), strict=True))
+    return np.bincount(shown, counts, minlength=tags).astype(float)  # of nothing: whole numbers
+
+
+def _fill_empty(units: list[_Unit], places: list[int], splits: int, tags: int) -> None:
     """Give a split without images the unit that is missed least elsewhere, as long as there are units enough."""
     for empty in range(splits):
         if empty in places:
             continue
-        spare = [number for number, place in enumerate(places) if places.count(place) > 1]
+        sizes = Counter(places)
+        spare = [number for number, place in enumerate(places) if sizes[place] > 1]
         if not spare:
             return
-        tags, of = np.array([unit.tags for unit in units]), np.array(places)
-        staying = np.array([tags[of == split].sum(axis=0) for split in range(splits)])
+        staying = [
+            _counted([unit for unit, place in zip(units, places, strict=True) if place == split], tags)
+            for split in range(splits)
+        ]
 
-        def lost(number: int, staying: ndarray = staying) -> tuple[int, int]:
-            tags = units[number].tags
-            return int(np.sum((tags > 0) & (staying[places[number]] == tags))), len(units[number].members)
+        def lost(number: int, staying: list[ndarray] = staying) -> tuple[int, int]:
+            members, shown, counts = units[number]
+            return int(np.sum(staying[places[number]][shown] == counts)), len(members)
 
         places[min(spare, key=lost)] = empty

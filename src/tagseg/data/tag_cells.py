@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import NamedTuple, NoReturn
 
+from tagseg.data.json_text import parse_json
 from tagseg.data.names import fold, is_background, is_nothing
 from tagseg.data.notes import Note
 from tagseg.errors import TagsegError, list_some
@@ -90,6 +90,9 @@ def _as_list(text: str) -> list[str] | None:
         return _choices(text)
     if text[:1] + text[-1:] not in ("[]", "{}", "()") or len(text) < 2:
         return None
+    written = _json_list(text) if text.startswith('["') else None
+    if written is not None:
+        return written
     inner = text[1:-1].strip()
     quoted = _QUOTED.findall(inner)
     if quoted:
@@ -100,10 +103,19 @@ def _as_list(text: str) -> list[str] | None:
     return [each.strip() for each in re.split(r"[,;]", inner)] if inner else []
 
 
+def _json_list(text: str) -> list[str] | None:
+    """A list as JSON writes it, which may spell letters by their numbers; ``None`` if it is another one."""
+    try:
+        content = parse_json(text)
+    except ValueError:
+        return None
+    return content if isinstance(content, list) and all(isinstance(each, str) for each in content) else None
+
+
 def _choices(text: str) -> list[str] | None:
     """``{"choices": ["cat", "dog"]}``, as Label Studio writes several."""
     try:
-        values = list(json.loads(text).values())
+        values = list(parse_json(text).values())
     except (ValueError, AttributeError):
         return None
     if len(values) != 1 or not isinstance(values[0], list):

@@ -112,7 +112,7 @@ def read_entries(table: Table, known: tuple[str, ...], column: str = "auto") -> 
         whole: list[str] = []
         text: list[str] = []
         for index in labels:
-            _add(cells[index], f"{table.where(place)} has {table.header[index]}", text, whole)
+            _add(cells[index], table, place, index, text, whole)
         rows.append(Entry(_text(cells[image]), tuple(text), tuple(whole), _text(cells, split), place))
     column_name = table.header[labels[0]] if len(labels) == 1 else f"{len(labels)} columns"
     entries = Entries(tuple(rows), column_name, split is not None, notes)
@@ -137,12 +137,13 @@ def _of_class_columns(table: Table, others: set[int], image: int, split: int | N
     return Entries(rows, count, split is not None, (*_renamed(table, used), *columns.notes))
 
 
-def _add(cell: Any, where: str, text: list[str], whole: list[str]) -> None:
+def _add(cell: Any, table: Table, place: int, column: int, text: list[str], whole: list[str]) -> None:
     if isinstance(cell, str):
         text.append(cell)
     elif isinstance(cell, list) and all(isinstance(each, str) for each in cell):
         whole.extend(cell)
     elif cell is not None:
+        where = f"{table.where(place)} has {table.header[column]}"
         raise TagsegError(f"{where} = {cell!r}, expected a list of class names")
 
 

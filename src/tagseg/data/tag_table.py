@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tagseg.data.json_text import parse_json
 from tagseg.data.notes import Note
 from tagseg.errors import TagsegError
 
@@ -17,6 +18,8 @@ ABSENT = object()
 """A cell of a JSON object that lacks the key."""
 
 _FIELD_SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
+MOST_COLUMNS = 10_000
+"""A mask has 254 classes at most; beyond all that could be a table's, looking through the columns takes minutes."""
 _LISTS = "an object a line, a list of objects, or one object of image names and their tags"
 
 
@@ -73,6 +76,8 @@ def _from_csv(path: Path, text: str, rank: Callable[[list[str]], int]) -> Table:
             if header is None:
                 header = [name.strip() for name in fields]
                 header = header[: 1 + max(i for i, name in enumerate(header) if name)]  # a separator may end the line
+                if len(header) > MOST_COLUMNS:
+                    raise TagsegError(f"{path} has {_too_many(len(header))}")
                 continue
             if len(fields) > len(header) and not any(field.strip() for field in fields[len(header) :]):
                 fields = fields[: len(header)]
@@ -93,12 +98,14 @@ def _from_csv(path: Path, text: str, rank: Callable[[list[str]], int]) -> Table:
 
 def _declared(text: str) -> tuple[str, int]:
     """The separator of a first line ``sep=;``, which Excel writes, and the line of the header."""
-    first = text.split("\n", 1)[0].rstrip("\r").strip('"')
+    first = next(iter(text[:20].splitlines()), "").strip('"')  # a Mac's lines may end in \r alone
     return (first[4:], 2) if first[:4].lower() == "sep=" and len(first) == 5 else ("", 1)
 
 
 def _field_separator(text: str, rank: Callable[[list[str]], int]) -> str:
     line = next((line for line in text.splitlines() if line.strip()), "")
+    if len(line) > csv.field_size_limit():  # then with another separator it may be one field
+        return max(_FIELD_SEPARATORS, key=line.count)
     headers = {each: next(csv.reader([line], delimiter=each), []) for each in _FIELD_SEPARATORS}
     return max(headers, key=lambda each: (rank(headers[each]), len(headers[each])))  # of equals the first
 
@@ -106,13 +113,13 @@ def _field_separator(text: str, rank: Callable[[list[str]], int]) -> str:
 def _from_json(path: Path, text: str, rank: Callable[[list[str]], int]) -> Table:
     lines = path.suffix.lower() in (".jsonl", ".ndjson")
     try:
-        content = json.loads(text) if text.strip() else []
-    except RecursionError as error:
-        raise TagsegError(f"{path} is nested too deeply, expected {_LISTS}") from error
+        content = parse_json(text, unique=True) if text.strip() else []
     except json.JSONDecodeError as error:
         if lines or error.msg == "Extra data":
             return _of_objects(path, _json_lines(path, text), "line")
         raise TagsegError(f"{path} line {error.lineno} is no JSON ({error.msg}), expected {_LISTS}") from error
+    except ValueError as error:
+        raise TagsegError(f"{path} cannot be read ({error}), expected {_LISTS}: correct it") from error
     if isinstance(content, dict):
         if {"annotations", "categories"} <= set(content):
             raise TagsegError(f"{path} is an annotation file of COCO, expected {_LISTS}: use --data.source coco")
@@ -127,9 +134,9 @@ def _json_lines(path: Path, text: str) -> list[tuple[int, Any]]:
     for line, each in enumerate(text.split("\n"), 1):
         if each.strip():
             try:
-                entries.append((line, json.loads(each)))
-            except (json.JSONDecodeError, RecursionError) as error:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+                entries.append((line, parse_json(each, unique=True)))
+            except ValueError as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
                 raise TagsegError(f"{path} line {line} is no JSON ({reason}), expected one object a line") from error
     return entries
 
@@ -160,5 +167,11 @@ def _of_objects(path: Path, entries: list[tuple[int, Any]], unit: str) -> Table:
             expected = 'expected {"image": ..., "labels": [...]}'
             raise TagsegError(f"{path} {unit} {place} is no JSON object, {expected}")
         header.update(dict.fromkeys(entry))
+    if len(header) > MOST_COLUMNS:
+        raise TagsegError(f"{path} has {_too_many(len(header))}")
     rows = ((place, tuple(entry.get(name, ABSENT) for name in header)) for place, entry in entries)
     return Table(path, tuple(header), tuple(rows), unit)
+
+
+def _too_many(columns: int) -> str:
+    return f"{columns:,} columns, expected at most {MOST_COLUMNS:,}: name tags in one column, e.g. image,labels"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,9 +147,15 @@ def read_tags(
         TagsegError: no such file, or a malformed one (the message names the line); a cell that could be read two ways.
     """
     text, notes = read_text(path, _EXPECTED)
+    return _read(path, text, known, separator, no_tag, column).noting(notes)
+
+
+@lru_cache(maxsize=1)  # a training reads the same text for each split, and to find out what its folder is
+def _read(
+    path: Path, text: str, known: tuple[str, ...], separator: str, no_tag: tuple[str, ...], column: str
+) -> TagTable:
     table = parse_table(path, text, rank)
-    entries = read_entries(table, known, column)
-    return tag_table(table, entries, known, separator, no_tag).noting(notes)
+    return tag_table(table, read_entries(table, known, column), known, separator, no_tag)
 
 
 def tag_table(
@@ -177,10 +183,14 @@ def _tagged(
     table: Table, entries: Entries, known: tuple[str, ...], separator: str, no_tag: tuple[str, ...]
 ) -> tuple[list[TagRow], tuple[Note, ...]]:
     """The rows with their tags, one spelling for each."""
-    cells = [(cell, f"{table.unit} {row.place}") for row in entries.rows for cell in row.cells]
+    first: dict[str, int] = {}
+    for row in entries.rows:
+        for cell in row.cells:
+            first.setdefault(cell, row.place)
     if separator == "auto":
-        _refuse_vectors(table, [text for text, _ in cells if text.strip()])
-    splitter = find_splitter(cells, known, separator, str(table.path))
+        _refuse_vectors(table, [text for text in first if text.strip()])
+    places = ((cell, f"{table.unit} {place}") for cell, place in first.items())
+    splitter = find_splitter(places, known, separator, str(table.path))
     split = cache(splitter.split)  # most cells are like another
     names = TagNames(known, no_tag)
     rows = []

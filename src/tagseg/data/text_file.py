@@ -6,6 +6,7 @@ import codecs
 import zipfile
 from pathlib import Path
 
+from tagseg.data.file_size import read_whole
 from tagseg.data.notes import Note
 from tagseg.data.western_text import western
 from tagseg.errors import TagsegError
@@ -55,7 +56,7 @@ def read_text(path: Path, expected: str) -> tuple[str, tuple[Note, ...]]:
         TagsegError: it cannot be opened, is no text (the message names what it is), or is in another encoding.
     """
     try:
-        content = path.read_bytes()
+        content = read_whole(path, expected)
     except OSError as error:
         raise TagsegError(f"{path} cannot be read ({error.strerror}), expected {expected}: check the path") from error
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "") or _unmarked(content)

@@ -13,6 +13,7 @@ from tagseg.data.class_index import ClassIndex
 from tagseg.data.class_list import class_list
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
+from tagseg.data.inside import Inside
 from tagseg.data.layout import ImageFolder, choose_file, choose_folder, data_root
 from tagseg.data.listing import list_files
 from tagseg.data.mask_files import FoundMasks, find_masks, masks_in
@@ -62,7 +63,7 @@ def voc(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     images = choose_folder(root, config.images, ("JPEGImages",), "--data.images")
     if images is None:
         raise TagsegError(f"{root} has no folder JPEGImages, expected VOC's layout: check --data.root or --data.images")
-    photos = ImageFolder(images)
+    photos = ImageFolder(images, inside=Inside.of(config, root))
     files, notes = photos.locate(ids, f"split {split}", config.skip_missing)
     found = _find_masks(root, config, photos)
     unused = (Note(f"no image has a mask: {found.why_none}", warning=True),) if found.why_none else ()

@@ -11,9 +11,11 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from tagseg.data.file_size import read_whole
 from tagseg.data.names import fold
 from tagseg.data.notes import Note
 from tagseg.data.resolver import fold_name, without_extension
+from tagseg.data.xml_text import DocumentType, parse_xml
 from tagseg.errors import TagsegError
 
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:\-]+)[\"']")
@@ -69,7 +71,7 @@ def read_annotation(path: Path) -> VocAnnotation:
         TagsegError: it is no VOC annotation, its encoding is not known, or an object has no name.
     """
     try:
-        data = path.read_bytes()
+        data = read_whole(path, "VOC's annotation")
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -96,19 +98,23 @@ def read_annotation(path: Path) -> VocAnnotation:
 def _parse(path: Path, data: bytes) -> tuple[Element, str]:
     """The root, and the encoding if it is not the declared one."""
     try:
-        return ElementTree.fromstring(data), ""
+        return parse_xml(data), ""
+    except DocumentType as error:
+        raise TagsegError(f"{path} cannot be read: {error}") from error
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         problem = error
     declared = _declared(data)
     for encoding in dict.fromkeys(filter(None, (declared, "utf-8"))):
         try:
             text = data.decode(encoding).lstrip("\ufeff")
-            return ElementTree.fromstring(_DECLARATION.sub("", text)), "" if encoding == declared else encoding
+            return parse_xml(_DECLARATION.sub("", text)), "" if encoding == declared else encoding
+        except DocumentType as error:
+            raise TagsegError(f"{path} cannot be read: {error}") from error
         except (ElementTree.ParseError, ValueError, LookupError):
             continue
     # every byte is a letter of Latin-1: right for names of plain ASCII, whatever the rest is
     try:
-        root = ElementTree.fromstring(_DECLARATION.sub("", data.decode("latin-1")))
+        root = parse_xml(_DECLARATION.sub("", data.decode("latin-1")))
     except (ElementTree.ParseError, ValueError):
         reason = " ".join(str(problem).split()) if data.strip() else "it is empty"
         raise TagsegError(f"{path} is no XML ({reason}), expected VOC's annotation: replace it") from problem

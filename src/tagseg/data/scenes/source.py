@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import Sample, TaggedImages
+from tagseg.data.json_text import parse_json
 from tagseg.data.masks import MaskFile
 from tagseg.data.scenes.scenery import NAMES, SIZE, draw_scene
 from tagseg.errors import TagsegError
@@ -96,10 +97,11 @@ def _recipe(split: str) -> dict[str, int]:
 def _is_drawn(folder: Path, split: str, count: int) -> bool:
     """Whether the folder has the first ``count`` scenes or more; a scene does not depend on their number."""
     try:
-        drawn = json.loads((folder / "drawn.json").read_text())
+        drawn = parse_json((folder / "drawn.json").read_text())
     except (FileNotFoundError, ValueError):
         return False
-    return isinstance(drawn, dict) and {**drawn, **_recipe(split)} == drawn and drawn.get("count", 0) >= count
+    there = drawn.get("count") if isinstance(drawn, dict) else None
+    return isinstance(there, int) and {**drawn, **_recipe(split)} == drawn and there >= count
 
 
 def _read_labels(folder: Path) -> list[tuple[str, list[str]]]:

@@ -13,6 +13,7 @@ from tagseg.data.notes import Note
 from tagseg.data.text_file import read_text
 from tagseg.data.tools.export import Export, Labelled
 from tagseg.data.tools.json_file import beginning
+from tagseg.data.xml_text import DocumentType, parse_xml
 from tagseg.errors import TagsegError
 
 EXPECTED = "CVAT's annotations.xml (export as 'CVAT for images 1.1')"
@@ -77,7 +78,9 @@ def _root(path: Path, text: str) -> Element:
     if not text.strip():
         raise TagsegError(f"{path} is empty, expected {EXPECTED}: export it again")
     try:
-        root = ElementTree.fromstring(_DECLARATION.sub("", text.lstrip("\ufeff")))
+        root = parse_xml(_DECLARATION.sub("", text.lstrip("\ufeff")))
+    except DocumentType as error:
+        raise TagsegError(f"{path} cannot be read: {error}") from error
     except ElementTree.ParseError as error:
         raise TagsegError(f"{path} is no XML ({error}), expected {EXPECTED}: export it again") from error
     if root.tag != "annotations":

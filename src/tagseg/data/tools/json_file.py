@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tagseg.data.json_text import parse_json
 from tagseg.data.notes import Note
 from tagseg.data.text_file import read_text
 from tagseg.errors import TagsegError
@@ -28,13 +29,13 @@ def read_json(path: Path, expected: str) -> tuple[Any, tuple[Note, ...]]:
     if not text.strip():
         raise TagsegError(f"{path} is empty, expected {expected}: export it again")
     try:
-        return json.loads(text), notes
-    except RecursionError as error:
-        raise TagsegError(f"{path} is nested too deeply, expected {expected}") from error
+        return parse_json(text), notes
     except json.JSONDecodeError as error:
         raise TagsegError(
             f"{path} line {error.lineno} is no JSON ({error.msg}), expected {expected}: export it again"
         ) from error
+    except ValueError as error:
+        raise TagsegError(f"{path} cannot be read ({error}), expected {expected}: export it again") from error
 
 
 def beginning(path: Path) -> bytes:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from tagseg.data.file_kinds import EXTENSIONS
 from tagseg.data.names import fold
+from tagseg.data.resolver import split_url
 from tagseg.errors import TagsegError, list_some
 
 _USUAL = ("image", "img", "photo", "picture", "imageurl", "image_url", "url", "file", "filename", "path")
@@ -60,7 +61,7 @@ def without_query(value: str) -> str:
     """A URL without its query, such as the signature of a cloud; but ``?d=`` names the file of a local storage."""
     if "?" not in value or not _STORED.match(value):
         return value
-    parts = urlsplit(value)
+    parts = split_url(value)
     named = parse_qs(parts.query).get("d") or parse_qs(parts.query).get("fileuri")
     return value if named else value.partition("?")[0]
 

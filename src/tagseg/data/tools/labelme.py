@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tagseg.data.file_kinds import COMMON
+from tagseg.data.inside import Inside
 from tagseg.data.listing import list_files
 from tagseg.data.names import is_ignored
 from tagseg.data.notes import Note
@@ -34,16 +35,17 @@ def is_labelme(path: Path) -> bool:
     return start.startswith(b"{") and b'"shapes"' in start and any(key in start for key in keys)
 
 
-def read_labelme(root: Path, folder: Path) -> Export:
+def read_labelme(root: Path, folder: Path, inside: Inside | None = None) -> Export:
     """Read all files of a folder of the root and its sub-folders; the embedded image (``imageData``) is not.
 
     A flag that is true is a tag. A file without flags and shapes was saved as such: its image has no class.
+    ``inside`` as in ``list_photos``.
 
     Raises:
         TagsegError: there is no such file, one is malformed, or two are of one image.
     """
     beside = Path(os.path.relpath(folder, root)).as_posix()
-    names = [name if beside == "." else f"{beside}/{name}" for name in list_files(folder, (".json",))]
+    names = [name if beside == "." else f"{beside}/{name}" for name in list_files(folder, (".json",), inside)]
     others: list[str] = []
     noticed: defaultdict[str, list[str]] = defaultdict(list)
     of: dict[str, str] = {}

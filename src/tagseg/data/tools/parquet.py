@@ -11,6 +11,8 @@ from tagseg.data.tag_table import Table
 from tagseg.data.tools.hugging_face_names import Names, names_of_schema
 from tagseg.errors import TagsegError
 
+MOST_VALUES = 100_000_000
+"""Values of the largest table that is read."""
 _LIBRARIES = ("pyarrow.parquet", "polars", "pandas")
 
 
@@ -43,6 +45,9 @@ def read_parquet(path: Path) -> tuple[Table, Names]:
 
 def _columns(name: str, library: Any, path: Path) -> tuple[dict[str, list[Any]], Mapping[bytes, bytes] | None]:
     if name == "pyarrow.parquet":
+        facts = library.read_metadata(path)  # a few bytes can stand for any number of equal values
+        if facts.num_rows * facts.num_columns > MOST_VALUES:
+            raise ValueError(f"{facts.num_rows:,} rows of {facts.num_columns} columns, over {MOST_VALUES:,} values")
         table = library.read_table(path)
         return {str(key): table[key].to_pylist() for key in table.column_names}, table.schema.metadata
     if name == "polars":

@@ -9,6 +9,7 @@ from tagseg.data.class_list import class_list
 from tagseg.data.config import DataConfig
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.folder import IMAGES, images_of_table
+from tagseg.data.inside import Inside
 from tagseg.data.layout import choose_file, choose_folder, data_root
 from tagseg.data.names import names_of
 from tagseg.data.tag_columns import Entries
@@ -50,7 +51,7 @@ def labelme(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
     """Images of LabelMe or X-AnyLabeling: JSON files anywhere below the root, or the folder of ``config.tags``."""
     root = data_root(config.root)
     folder = choose_folder(root, config.tags, (), "--data.tags") or root
-    return _load(config, split, masks, *_of_export(read_labelme(root, folder), config))
+    return _load(config, split, masks, *_of_export(read_labelme(root, folder, Inside.of(config, root)), config))
 
 
 def fiftyone(config: DataConfig, split: str, *, masks: bool) -> TaggedImages:
