@@ -93,7 +93,7 @@ def configuration(data: Path) -> Config:
     """The preset with DeiT-Ti on the photos."""
     return replace(
         tagseg.PRESETS["frozen"](),
-        data={"root": str(data), "val_split": ""},
+        data={"root": str(data), "val_split": "", "outside": "allow"},  # its photos are links
         network={"encoder": "deit_tiny_patch16_224", "weights": str(WEIGHTS)},
     )
 

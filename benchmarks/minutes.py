@@ -88,7 +88,7 @@ def configuration(data: Path, folder: Path, size: int, seed: int) -> Config:
     """The preset with DeiT-Ti on the photos; nothing is scored while training."""
     return replace(
         tagseg.PRESETS["frozen"](),
-        data={"root": str(data)},
+        data={"root": str(data), "outside": "allow"},  # its folders are links
         network={"encoder": "deit_tiny_patch16_224", "weights": str(WEIGHTS)},
         features={"size": size},
         run={"output": str(folder / "tags"), "seed": seed, "validate_every": 0, "accelerator": "cpu"},

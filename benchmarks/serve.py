@@ -111,7 +111,7 @@ def configuration(data: Path, run: Path) -> Config:
     """The preset with DeiT-Ti on the photos; nothing is scored while training."""
     return replace(
         tagseg.PRESETS["frozen"](),
-        data={"root": str(data), "val_split": ""},
+        data={"root": str(data), "val_split": "", "outside": "allow"},  # its folders are links
         network={"encoder": "deit_tiny_patch16_224", "weights": str(WEIGHTS)},
         run={"output": str(run), "validate_every": 0, "accelerator": "cpu"},
     )

@@ -46,6 +46,6 @@ def test_the_page_has_the_lower_bounds() -> None:
 def test_the_page_has_the_extras_that_users_want() -> None:
     extras = PROJECT["optional-dependencies"]
     page = {re.findall(r"\[(\w+)\]", row[0])[0]: set(row[2].split(", ")) for row in rows("extra")}
-    for extra in ("serve", "export", "openvino", "hub"):
+    for extra in ("serve", "export", "openvino", "hub", "ray"):
         assert page[extra] == {name(one) for one in extras[extra]}
     assert set(page) <= set(extras)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import logging
 import os
 import sys
+import warnings
 from importlib import import_module
 
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, is_out_of_memory, printable
+from tagseg.stopping import exit_code, leave_terminal, line_of, stop_signals
+from tagseg.terminal import OneLine
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EFBIG)
+"""What the system says of a disk, a quota or a file that is full."""
 VERBS = ("check", "train", "label", "predict", "review", "evaluate", "export", "report", "serve", "demo")
 """Each is a file of ``tagseg.verbs`` with a function ``run``, which takes the arguments and returns the exit code."""
 USAGE = """usage: tagseg VERB ...
@@ -35,24 +41,52 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0, or the code of the verb; 2 after a user's error, printed in one line on standard error; 130 after Ctrl-C.
+        0, or the code of the verb; 2 after a user's error, printed in one line on standard error; 130 after Ctrl-C, 143
+        after SIGTERM, 129 after SIGHUP.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.WARNING, format="tagseg: %(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(OneLine("tagseg: %(message)s"))
     logging.getLogger("tagseg").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", module="PIL")  # on odd files: two lines each, that name our installation
     # Without a network the hub's client would tell each of its retries twice; one line of ours says what to do.
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    with stop_signals():
+        return _code_of(arguments)
+
+
+def _code_of(arguments: list[str]) -> int:
+    """Run one command; its errors and its end by a signal are one line each."""
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # an error here would be told by the interpreter, in its own way, after the end
+        return code
     except TagsegError as error:
         print(f"tagseg: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"\ntagseg: {str(stop) or 'stopped'}", file=sys.stderr)
-        return 130
+        print(f"\ntagseg: {line_of(stop)}", file=sys.stderr)
+        return exit_code(stop)
     except BrokenPipeError:  # e.g. ``tagseg evaluate … | head``
         sys.stderr.close()
         return 0
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        way_out = "take fewer images at a time, smaller ones, or fewer workers: docs/troubleshooting.md"
+        print(f"tagseg: error: not enough memory ({printable(str(error), 200)}): {way_out}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        leave_terminal((1,))  # what could not be printed would be tried again at the end
+        print(
+            f"tagseg: error: cannot write {error.filename or 'what is printed'}: {error.strerror}; make room and start "
+            "again",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _dispatch(arguments: list[str]) -> int:

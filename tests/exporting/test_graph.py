@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from tagseg.exporting.graph import ExportGraph
 
-from ..conftest import CLASSES, TINY, assert_refused, tiny_network
+from ..conftest import TINY, assert_refused, tiny_network
 
 FAMILIES = (
     "deit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "deit3_small_patch16_224", "vit_base_patch16_xp_224",
@@ -94,9 +94,3 @@ def test_the_size_of_a_photos_input(tiny):
 @pytest.mark.parametrize("size", [20, 0, -8])
 def test_a_size_that_does_not_fit_the_patches(tiny, size):
     assert_refused(lambda: ExportGraph(tiny, size), f"size is {size}", "multiple of the patch size (8 pixels)")
-
-
-def test_too_many_classes_for_a_label_map():
-    network = tiny_network(tuple(f"class{index}" for index in range(255)))
-    assert len(CLASSES) < 255
-    assert_refused(lambda: ExportGraph(network, labels=True), "256 classes")

@@ -52,3 +52,38 @@ def test_other_files_are_refused(tmp_path):
     for name in ("other.npz", "text.npz", "missing.npz"):
         with pytest.raises(TagsegError, match=f"{name} is not readable"):
             read_scores(tmp_path / name)
+
+
+def save(path, **changes):
+    arrays = {"scores": np.zeros((2, 3, 4), np.uint8), "classes": np.array(["background", "cat"])} | changes
+    np.savez_compressed(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": np.zeros((3, 4), np.uint8)}, "scores of the type uint8 and 2 dimensions"),
+        ({"scores": np.zeros((2, 3, 4), np.int64)}, "scores of the type int64 and 3 dimensions"),
+        ({"scores": np.full((2, 3, 4), np.nan, np.float16)}, "scores that are no numbers"),
+        ({"classes": np.array(["background"])}, "scores of 2 labels and 1 names"),
+        ({"classes": np.array([0, 1])}, "classes that are no names"),
+        ({"labels": np.full((2, 3, 4), 2, np.uint8)}, "the label 2 of 2"),
+        ({"labels": np.zeros((1, 3, 4), np.uint8)}, r"labels of the shape \(1, 3, 4\)"),
+        ({"classes": None}, "is not readable"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_one_line(tmp_path, changes, message):
+    with pytest.raises(TagsegError, match=message) as error:
+        read_scores(save(tmp_path / "a.npz", **changes))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", [0, 30, 200, -30])
+def test_a_damaged_archive_is_one_line(tmp_path, place):
+    whole = save(tmp_path / "a.npz").read_bytes()
+    damaged = bytearray(whole)
+    damaged[place] ^= 255
+    (tmp_path / "a.npz").write_bytes(damaged)
+    with pytest.raises(TagsegError, match="write them again"):
+        read_scores(tmp_path / "a.npz")

@@ -139,3 +139,18 @@ def test_a_full_disk_where_there_was_no_file(tiny, tmp_path):
     with full_disk(1000), pytest.raises(TagsegError, match="nothing was written"):
         save_network(tiny, tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_bit_of_weights_or_description_is_one_line(saved):
+    content = saved.read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    places = (header + 8, len(content) - 1, content.index(b"square"))
+    for place in places:
+        changed = bytearray(content)
+        changed[place] ^= 1
+        saved.write_bytes(changed)
+        with pytest.raises(TagsegError, match=r"last\.safetensors: weights or description are not those") as caught:
+            load_network(saved)
+        assert "\n" not in str(caught.value)
+    saved.write_bytes(content)
+    load_network(saved)

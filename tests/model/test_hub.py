@@ -60,7 +60,7 @@ def test_an_address_is_taken_apart(text, expected):
         ("hf://", "no address of a repository"),
         ("hf://me/net@", "no address of a repository"),
         ("hf://me/net/model.bin", "'model.bin' is no .safetensors file"),
-        ("hf://me/net/../a.safetensors", "is no .safetensors file"),
+        ("hf://me/net/../a.safetensors", "leads out of a repository"),
         ("hf://me/a--b", "no valid name"),
     ],
 )

@@ -95,7 +95,8 @@ def test_colours_come_back_and_are_those_of_voc_where_the_file_has_none(tmp_path
     save_network(network, tmp_path / "a.safetensors")
     assert load_network(tmp_path / "a.safetensors").colours == network.colours
     path, metadata, state = changed(tmp_path)
-    save_file(state, path, {key: value for key, value in metadata.items() if key != "colours"})  # as 0.2.0 wrote it
+    of_0_2_0 = {key: value for key, value in metadata.items() if key not in ("colours", "sha256")}
+    save_file(state, path, of_0_2_0)
     assert load_network(path).colours == tiny_network().colours == tuple(colour(label) for label in range(4))
 
 

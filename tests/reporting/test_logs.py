@@ -34,3 +34,12 @@ def test_the_tenth_part_comes_after_the_second(tmp_path: Path) -> None:
 def test_a_folder_without_logs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TagsegError, match="expected the folder of a training"):
         read_logs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["step,loss\n1,2,3,4\n", "epoch,loss\n1,2\n", "step,loss\n1,low\n", "step,loss\ninf,1\n"]
+)
+def test_a_damaged_log_is_one_line_that_names_the_file(tmp_path, text):
+    write(tmp_path, 0, text)
+    with pytest.raises(TagsegError, match=r"part_0/metrics\.csv is damaged .* delete it to go on without"):
+        read_logs(tmp_path)

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tagseg.serving.database import Database
 from tagseg.serving.edits import SHARE, UNCHANGED, Edits, PhotoEdit
 
+from ..conftest import assert_refused
+
 
 @pytest.fixture
 def edits(tmp_path):
@@ -174,4 +176,35 @@ def test_what_a_killed_process_had_done_is_there(tmp_path):
     assert len(edits.history()) == found + 1
     assert edits.mask(edit.mask) == bytes([found % 256]) * 50_000
     assert json.loads(database.rows("SELECT after FROM actions ORDER BY id DESC")[0][0])["tags"] == [str(found)]
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ("subjects", '{"tags": 1, "state": "open", "mask": null}'),
+        ("subjects", '{"tags": null, "state": "wrong", "mask": null}'),
+        ("subjects", '{"tags": null}'),
+        ("subjects", "[" * 50_000),
+        ("subjects", 7),
+    ],
+)
+def test_a_damaged_correction_is_one_line_that_names_the_file(tmp_path, table, value):
+    database = Database(tmp_path / "corrections.sqlite")
+    with database.writing() as cursor:
+        cursor.execute("INSERT INTO subjects VALUES ('a', ?, 1)", (value,))
+    edits = Edits(database)
+    for read in (edits.photos, lambda: edits.photo("a"), lambda: edits.change("a", "text", lambda old, _: old)):
+        assert_refused(read, "corrections.sqlite: damaged (", "move it away to begin without any")
+    database.close()
+
+
+def test_a_share_and_a_mask_that_are_none_are_told(tmp_path):
+    database = Database(tmp_path / "corrections.sqlite")
+    with database.writing() as cursor:
+        cursor.execute("INSERT INTO subjects VALUES ('', '{\"share\": 3}', 1)")
+    edits = Edits(database)
+    assert_refused(lambda: edits.share(None), "a share that is none, the share 3")
+    assert_refused(lambda: edits.set_share(0.5, None, "text"), "a share that is none")
+    assert_refused(lambda: edits.mask(9), "the accepted mask 9 is not there")
     database.close()

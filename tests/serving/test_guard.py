@@ -1,3 +1,4 @@
+import httpx
 import pytest
 
 from tagseg.serving.guard import Rules
@@ -90,3 +91,8 @@ def test_the_token_is_taken_as_header_and_from_the_printed_address_as_cookie(gua
     assert "HttpOnly" in cookie
     assert "SameSite" in cookie
     assert guarded.get("/api/info", headers={"cookie": cookie.partition(";")[0]}).status_code == 200
+
+
+def test_a_malformed_origin_is_another_site_and_no_error_of_the_server(trying):
+    answer = httpx.post(f"{trying}/api/results/zip", headers={"origin": "http://["}, json={"ids": ["x"]})
+    assert_told(answer, 403, "a page of another site wants to write here")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tagseg.config_file import NAME as SETTINGS
 from tagseg.config_file import settings_in
+from tagseg.data.json_text import parse_json
 from tagseg.errors import TagsegError
 from tagseg.model.network import Network
 
@@ -83,7 +83,7 @@ def facts_of(
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TagsegError(f"{path}: cannot be read as JSON ({error}): remove it, or write it again") from error
     if not isinstance(values, dict):

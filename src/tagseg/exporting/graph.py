@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tagseg.errors import TagsegError
 from tagseg.exporting.preparing import prepared
 from tagseg.exporting.tag_prior import ExportedPrior
-from tagseg.inference.segment import MAX_SIDE, Sizing, check_classes_fit
+from tagseg.inference.segment import MAX_SIDE, Sizing
 from tagseg.model.network import Network
 
 INPUT, LOGITS, LABELS = "image", "logits", "labels"
@@ -41,7 +41,7 @@ class ExportGraph(nn.Module):
         labels: as given.
 
     Raises:
-        TagsegError: a size that is no multiple of the patch size, or more than 255 classes for a label map.
+        TagsegError: a size that is no multiple of the patch size.
     """
 
     mean: Tensor
@@ -53,8 +53,6 @@ class ExportGraph(nn.Module):
         self.patch, self.size, self.labels = network.patch_size, size, labels
         if size is not None:
             _check_size(size, self.patch)
-        if labels:
-            check_classes_fit(len(network.classes) + 1)
         for name, values in (("mean", network.config.mean), ("deviation", network.config.std)):
             self.register_buffer(name, 255 * torch.tensor(values, dtype=torch.float32).view(3, 1, 1))
         if size is not None:

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jaxtyping
 import torch
@@ -56,7 +57,7 @@ def cannot(graph: ExportGraph, what: str, error: Exception, other: str = "") -> 
     return TagsegError(f"{encoder} cannot be {what} ({type(error).__name__}: {first}): {way_out}")
 
 
-def _shapes(graph: ExportGraph) -> dict[str, dict[int, Dim]] | None:
+def _shapes(graph: ExportGraph) -> dict[str, dict[int, Any]] | None:  # ``Dim`` is a function in PyTorch 2.7
     """Which sizes are free: batch, and rows and columns of patches."""
     if graph.size is not None:
         return None

@@ -39,10 +39,10 @@ class Cvat:
                     "break, # or space at its ends, other than background: rename the class or leave out --format cvat"
                 )
         for name in plan.photos:
-            if not _fits_a_line(name):
+            if not _fits_a_line(name) or "\\" in name:  # which leads out of the archive's folder on Windows
                 raise TagsegError(
                     f"cvat: the photo {name!r} cannot stand in the list of photos, expected a name in Unicode without "
-                    "line break, # or space at its ends: rename the photo or leave out --format cvat"
+                    "line break, backslash, # or space at its ends: rename the photo or leave out --format cvat"
                 )
         self._plan = plan
         self._colours = _colours(plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,18 +47,41 @@ def read_scores(path: str | Path) -> tuple[Float[ndarray, "C H W"], tuple[str, .
     Raises:
         TagsegError: the file is missing or is another one.
     """
+    expected = "expected scores that tagseg predict wrote"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            scores, classes = stored["scores"], tuple(stored["classes"].tolist())
-            labels = stored.get("labels")
-    except (OSError, ValueError, KeyError) as error:
-        raise TagsegError(f"{path} is not readable ({error}), expected scores that tagseg predict wrote") from error
+        # opened here, as numpy leaves a damaged file open; its warnings are on what a damaged header seems to say
+        with Path(path).open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stored = np.load(file, allow_pickle=False)
+            scores, classes = np.asarray(stored["scores"]), tuple(np.asarray(stored["classes"]).tolist())
+            labels = np.asarray(stored["labels"]) if "labels" in stored else None
+    except Exception as error:  # damaged archives and arrays raise errors of many kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise TagsegError(f"{path} is not readable ({reason}), {expected}: write them again") from error
+    wrong = _misfit(scores, classes, labels)
+    if wrong:
+        raise TagsegError(f"{path} holds {wrong}, {expected}: write them again")
     values = scores.astype(np.float32) / (LEVELS if scores.dtype == np.uint8 else 1)
     if labels is None:
         return values, classes
     every = np.zeros((len(classes), *values.shape[1:]), np.float32)
     np.put_along_axis(every, labels.astype(np.intp), values, axis=0)
     return every, classes
+
+
+def _misfit(scores: ndarray, classes: tuple[object, ...], labels: ndarray | None) -> str:
+    """What of the arrays of a file is not as it was written; empty: nothing."""
+    if scores.ndim != 3 or scores.dtype not in (np.dtype(np.uint8), np.dtype(np.float16)):
+        return f"scores of the type {scores.dtype} and {scores.ndim} dimensions"
+    if not np.isfinite(scores).all():
+        return "scores that are no numbers"
+    if not all(isinstance(name, str) for name in classes):
+        return "classes that are no names"
+    if labels is None:
+        return "" if len(scores) == len(classes) else f"scores of {len(scores)} labels and {len(classes)} names"
+    if labels.shape != scores.shape or labels.dtype != np.uint8:
+        return f"labels of the shape {labels.shape}, for scores of {scores.shape}"
+    return "" if labels.size == 0 or labels.max() < len(classes) else f"the label {labels.max()} of {len(classes)}"
 
 
 def _stored(probs: Float16[ndarray, "C H W"], scores_as: str, top: int) -> dict[str, ndarray]:

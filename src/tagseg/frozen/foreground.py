@@ -23,6 +23,7 @@ from torch import Tensor
 from tagseg.beyond.boundary_prior import (
     BoundaryPrior,
     Scale,
+    deviation_of,
     fit_boundary_prior,
     label_planes,
     linear,
@@ -96,7 +97,7 @@ class Evidence:
         model = LinearModel.fitted(auxiliary, planes, torch.ones_like(auxiliary[:, 0], dtype=torch.float32))
         predicted = torch.cat([model(part) for part in auxiliary.split(AT_ONCE)])
         mean = predicted.mean((0, 2, 3))[:, None, None]
-        unscaled = Evidence(model, mean, predicted.std((0, 2, 3))[:, None, None] + 1e-8, IDENTITY)
+        unscaled = Evidence(model, mean, deviation_of(predicted, (0, 2, 3))[:, None, None] + 1e-8, IDENTITY)
         return Evidence(model, mean, unscaled.deviation, Scale.of(_batched(unscaled, auxiliary, tags)))
 
     def __call__(self, auxiliary: Float[Tensor, "n D h w"], tags: Float[Tensor, "n K"]) -> Float[Tensor, "n h w"]:
@@ -202,14 +203,14 @@ def fit_foreground(
     known = () if cuts is None else (cuts,)
     first = _batched(fitted.first_scores, final, auxiliary, *known)
     position = first.mean(dim=0)
-    position = (position - position.mean()) / (position.std() + 1e-8)
+    position = (position - position.mean()) / (deviation_of(position) + 1e-8)
     total = first + POSITION * position + EVIDENCE * _batched(evidence, auxiliary, tags)
     walked = _batched(random_walk, total, auxiliary)
     threshold = top_share_threshold(walked[tagged], share or estimated_share(walked[tagged]))
     note("classes")
     mask = ((walked > threshold) & tagged[:, None, None]).float()
     classes = _fit_classes(auxiliary, tags, mask)
-    return Foreground(whitening, prior, contrast, evidence, position, threshold, walked.std() + 1e-8, classes)
+    return Foreground(whitening, prior, contrast, evidence, position, threshold, deviation_of(walked) + 1e-8, classes)
 
 
 DEFAULT_SHARE = 0.3

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from tagseg.beyond.boundary_prior import border
+from tagseg.beyond.boundary_prior import border, deviation_of
 
 SIMILAR = 0.4
 """Patches whose features have more than this cosine similarity share an edge."""
@@ -35,7 +35,7 @@ def normalised_cut(features: Float[Tensor, "n D h w"]) -> Float[Tensor, "n h w"]
     vectors = torch.linalg.eigh(symmetric)[1][:, :, -1] * scale
     cut = vectors.unflatten(1, features.shape[-2:])
     cut = cut - cut.mean(dim=(1, 2), keepdim=True)
-    deviation = cut.std(dim=(1, 2), keepdim=True)
+    deviation = deviation_of(cut, (1, 2))[:, None, None]
     cut = torch.where(_told_apart(similar)[:, None, None], cut / (deviation + 1e-12), 0.0)
     on_border = cut[:, border(*features.shape[-2:]).to(cut.device)].mean(dim=1)
     return torch.where(on_border[:, None, None] > 0, -cut, cut)

@@ -79,16 +79,22 @@ def training_curves(
         for name in names:
             steps, values = zip(*series[name], strict=True)
             sparse = len(steps) < 25
-            label = name.removeprefix(f"{title}/").removeprefix("train/").removeprefix("val/")
+            label = _plain(name.removeprefix(f"{title}/").removeprefix("train/").removeprefix("val/"))
             axis.plot(steps, values, label=label, linewidth=1.6, marker="o" if sparse else None, markersize=3.5)
-        axis.set_title(title, fontsize=11)
-        axis.set_xlabel(x)
+        axis.set_title(_plain(title), fontsize=11)
+        axis.set_xlabel(_plain(x))
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-        if len(names) > 1 or label != title:
+        if len(names) > 1 or label != _plain(title):
             axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
+
+
+def _plain(name: str) -> str:
+    """A name that is drawn as it is: ``$`` would begin a formula, and a leading ``_`` keep it from the legend."""
+    shown = name[:60].replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown

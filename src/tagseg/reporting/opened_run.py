@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tagseg.config import Config
 from tagseg.config_file import NAME, read_config
+from tagseg.data.json_text import parse_json
 from tagseg.data.reading import FILE
 from tagseg.errors import TagsegError
 from tagseg.inference.predictor import open_network
@@ -91,7 +91,7 @@ def _data_of(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        content = parse_json(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (OSError, ValueError) as error:
         raise TagsegError(
             f"{path}: cannot be read as JSON ({str(error).splitlines()[0]}), expected what the training wrote: delete "
@@ -105,12 +105,7 @@ def _data_of(folder: Path) -> dict[str, Any]:
 def _logs_of(folder: Path) -> tuple[dict[str, float], ...]:
     if not any(folder.glob("logs/part_*/metrics.csv")):
         return ()
-    try:
-        return tuple(read_logs(folder))
-    except (OSError, ValueError, KeyError) as error:
-        raise TagsegError(
-            f"{folder}/logs: a metrics.csv is damaged ({str(error).splitlines()[0]}): delete it to report without it"
-        ) from error
+    return tuple(read_logs(folder))
 
 
 def _difference(first: OpenedRun, other: OpenedRun) -> str:

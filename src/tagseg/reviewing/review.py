@@ -29,6 +29,7 @@ from tagseg.reviewing.photos import SHEET, Listed, listed
 from tagseg.reviewing.queue import Review, queue_of
 from tagseg.reviewing.told_tags import FEWEST, labels_told_tags
 from tagseg.reviewing.views import photo_views
+from tagseg.stopping import told
 
 logger = logging.getLogger("tagseg")
 
@@ -109,7 +110,7 @@ def _reviewed(work: _Work, output: Path, sheet: int, features: Path | None) -> R
             raise
         _finish(work, output, sheet)
         count = f"{len(work.measured)} of {total} photos"
-        raise KeyboardInterrupt(f"stopped after {count}: {output / TABLE} has the queue of these") from stop
+        raise told(stop, f"stopped after {count}: {output / TABLE} has the queue of these") from stop
     result = _finish(work, output, sheet)
     if work.failed:
         logger.info("%s", result.summary())  # it would be lost with the result

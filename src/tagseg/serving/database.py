@@ -88,6 +88,12 @@ class Database:
         rows = self.rows("SELECT value FROM facts WHERE name = ?", name)
         return rows[0][0] if rows else None
 
+    def damaged(self, reason: str) -> TagsegError:
+        """The error of a file whose content is not what was saved."""
+        return TagsegError(
+            f"{self.path}: damaged ({reason}), expected saved corrections: move it away to begin without any"
+        )
+
     def close(self) -> None:
         """Close the file; another process may open it then."""
         with self._lock:
@@ -98,15 +104,17 @@ class Database:
         """Errors of SQLite as one line for the user."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:  # text that is none, numbers too large
             raise TagsegError(self._line(error)) from error
 
-    def _line(self, error: sqlite3.Error) -> str:
+    def _line(self, error: Exception) -> str:
         reason = str(error)
+        if not isinstance(error, sqlite3.Error) or "decode to UTF-8" in reason:
+            return str(self.damaged(reason))
         if "locked" in reason or "busy" in reason:
             return f"{self.path.parent} is open in another process: close that tagseg serve first"
         if "not a database" in reason or "malformed" in reason:
-            return f"{self.path}: damaged ({reason}), expected saved corrections: move it away to begin without any"
+            return str(self.damaged(reason))
         return (
             f"{self.path}: corrections could not be saved or read ({reason}), nothing was changed: make room, or check "
             "the folder's rights"
@@ -121,6 +129,8 @@ def set_fact(cursor: sqlite3.Cursor, name: str, value: Any) -> None:
 def next_revision(cursor: sqlite3.Cursor) -> int:
     """A number higher than any before; what changes gets it, so that who has seen an older one looks again."""
     row = cursor.execute("SELECT value FROM facts WHERE name = 'revision'").fetchone()
-    revision = (row[0] if row else 0) + 1
-    set_fact(cursor, "revision", revision)
-    return int(revision)
+    revision = row[0] if row else 0
+    if not isinstance(revision, int) or not 0 <= revision < 2**62:
+        raise TagsegError(f"saved corrections are damaged (revision {revision!r}): move them away to begin without any")
+    set_fact(cursor, "revision", revision + 1)
+    return revision + 1

@@ -7,8 +7,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from tagseg.data.json_text import parse_json
 from tagseg.serving.database import Database, next_revision
 
 State = Literal["open", "accepted", "rejected"]
@@ -59,17 +60,17 @@ class Edits:
     def photos(self) -> dict[str, PhotoEdit]:
         """The photos that were ever corrected, by id."""
         rows = self.database.rows("SELECT subject, value FROM subjects WHERE subject != ?", SHARE)
-        return {subject: _edit(value) for subject, value in rows}
+        return {subject: self._edit(value) for subject, value in rows}
 
     def photo(self, id: str) -> PhotoEdit:
         """What was corrected of one photo."""
         rows = self.database.rows("SELECT value FROM subjects WHERE subject = ?", id)
-        return _edit(rows[0][0]) if rows else UNCHANGED
+        return self._edit(rows[0][0]) if rows else UNCHANGED
 
     def share(self, default: float | None) -> float | None:
         """The foreground share; ``default`` where it was never set."""
         rows = self.database.rows("SELECT value FROM subjects WHERE subject = ?", SHARE)
-        return default if not rows or rows[0][0] is None else json.loads(rows[0][0])["share"]
+        return self._share(rows[0][0], default) if rows else default
 
     def revisions(self) -> dict[str, int]:
         """When photos were corrected last, by id: a number that grows with each change."""
@@ -77,8 +78,10 @@ class Edits:
 
     def mask(self, number: int) -> bytes:
         """An accepted mask as a PNG."""
-        png: bytes = self.database.rows("SELECT png FROM masks WHERE id = ?", number)[0][0]
-        return png
+        rows = self.database.rows("SELECT png FROM masks WHERE id = ?", number)
+        if not rows or not isinstance(rows[0][0], bytes):
+            raise self.database.damaged(f"the accepted mask {number} is not there")
+        return rows[0][0]
 
     def change(
         self, id: str, text: str, changed: Callable[[PhotoEdit, Callable[[bytes], int]], PhotoEdit]
@@ -99,7 +102,7 @@ class Edits:
                 assert number is not None  # the row is there
                 return number
 
-            old = _edit(before)
+            old = self._edit(before)
             new = changed(old, keep)
             if new != old:
                 _log(cursor, id, text, before, json.dumps(asdict(new)))
@@ -110,7 +113,7 @@ class Edits:
         with self.database.writing() as cursor:
             row = cursor.execute("SELECT value FROM subjects WHERE subject = ?", (SHARE,)).fetchone()
             before = row[0] if row else None
-            if (json.loads(before)["share"] if before else default) != value:
+            if self._share(before, default) != value:
                 _log(cursor, SHARE, text, before, json.dumps({"share": value}))
 
     def undo(self) -> str | None:
@@ -120,6 +123,23 @@ class Edits:
     def redo(self) -> str | None:
         """Do again what was undone last; its text, or ``None`` if there is none."""
         return self._step("SELECT id, subject, after, text FROM actions WHERE undone ORDER BY id LIMIT 1", 0)
+
+    def _edit(self, value: Any) -> PhotoEdit:
+        if value is None:
+            return UNCHANGED
+        try:
+            return edit_of(parse_json(value))
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.database.damaged(f"a correction that is none, {error}") from error
+
+    def _share(self, value: Any, default: float | None) -> float | None:
+        if value is None:
+            return default
+        try:
+            share = parse_json(value)["share"]
+            return None if share is None else share_of(share)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.database.damaged(f"a share that is none, {error}") from error
 
     def _step(self, query: str, undone: int) -> str | None:
         with self.database.writing() as cursor:
@@ -137,12 +157,29 @@ class Edits:
         return tuple(Entry(text, moment, bool(undone)) for text, moment, undone in rows)
 
 
-def _edit(value: str | None) -> PhotoEdit:
-    if value is None:
-        return UNCHANGED
-    content = json.loads(value)
-    tags = content["tags"]
-    return PhotoEdit(None if tags is None else tuple(tags), content["state"], content["mask"])
+def share_of(value: Any) -> float:
+    """A share of foreground as JSON has it.
+
+    Raises:
+        ValueError: it is not 0 to 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"the share {value!r}")
+    return float(value)
+
+
+def edit_of(content: Any) -> PhotoEdit:
+    """A correction as JSON has it.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
+    tags, state, mask = content["tags"], content["state"], content["mask"]
+    if tags is not None and not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+        raise ValueError(f"tags {tags!r}")
+    if state not in STATES or not (mask is None or type(mask) is int):
+        raise ValueError(f"the state {state!r} and the mask {mask!r}")
+    return PhotoEdit(None if tags is None else tuple(tags), state, mask)
 
 
 def _log(cursor: sqlite3.Cursor, subject: str, text: str, before: str | None, after: str) -> None:

@@ -94,7 +94,7 @@ class Guard:
             return None
         site, origin = header(scope, b"sec-fetch-site"), header(scope, b"origin")
         same = site in (None, "same-origin", "none")
-        if same and (origin is None or urlsplit(origin).netloc.lower() == (header(scope, b"host") or "").lower()):
+        if same and (origin is None or _place_of(origin) == (header(scope, b"host") or "").lower()):
             return None
         return "a page of another site wants to write here, expected requests of the page of tagseg serve alone"
 
@@ -122,6 +122,14 @@ class Guard:
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _place_of(origin: str) -> str:
+    """Host and port of an ``Origin`` header; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _host_name(host: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
+from tagseg.errors import TagsegError, list_some
 from tagseg.model.network import Network
 
 HEADS = ("classifier", "aux_classifier", "decoder", "tag_prior")
 """What is trained on frozen features."""
+_WAY_OUT = "move corrections.sqlite out of the run's folder to begin without any"
 
 
 def with_own_heads(network: Network) -> Network:
@@ -28,9 +31,19 @@ def heads_as_bytes(network: Network) -> bytes:
 
 
 def load_heads(network: Network, content: bytes) -> None:
-    """Set the weights of the heads, in place."""
-    weights = safetensors.torch.load(content)
-    for name, own in _weights(network).items():
+    """Set the weights of the heads, in place.
+
+    Raises:
+        TagsegError: the content is not of this network; none is set.
+    """
+    try:
+        weights, heads = safetensors.torch.load(content), _weights(network)
+    except SafetensorError as error:
+        raise TagsegError(f"the weights of the last update are damaged ({error}): {_WAY_OUT}") from error
+    wrong = [name for name, own in heads.items() if name not in weights or weights[name].shape != own.shape]
+    if wrong:
+        raise TagsegError(f"the weights of the last update are of another network ({list_some(wrong)}): {_WAY_OUT}")
+    for name, own in heads.items():
         own.copy_(weights[name])
 
 

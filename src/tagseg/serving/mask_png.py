@@ -9,6 +9,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from tagseg.errors import TagsegError
+
 
 def as_png(mask: UInt8[ndarray, "H W"]) -> bytes:
     """A grey PNG whose pixel values are the labels."""
@@ -18,6 +20,16 @@ def as_png(mask: UInt8[ndarray, "H W"]) -> bytes:
 
 
 def from_png(content: bytes) -> UInt8[ndarray, "_H _W"]:
-    """The label map of ``as_png``."""
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.array(picture)
+    """The label map of ``as_png``.
+
+    Raises:
+        TagsegError: the content is damaged.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            if picture.mode == "L":
+                return np.array(picture)
+            reason = f"it is {picture.mode}"
+    except Exception as error:  # of many kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+    raise TagsegError(f"an accepted mask is damaged ({reason}), expected a grey PNG: reject it and accept a new one")

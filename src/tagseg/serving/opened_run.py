@@ -66,7 +66,8 @@ class OpenedRun:
             )
         settings = config.method
         assert isinstance(settings, FrozenConfig)  # ``_check``
-        proposals = given_proposals(images, settings.labels) if settings.labels.source == "folder" else None
+        are_given = settings.labels.source == "folder"
+        proposals = given_proposals(images, settings.labels, config.data) if are_given else None
         return OpenedRun(folder, config, images, network, proposals)
 
     def features(self) -> FrozenFeatures:

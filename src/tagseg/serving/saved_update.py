@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from tagseg.data.json_text import parse_json
 from tagseg.serving.database import Database, next_revision, set_fact
-from tagseg.serving.edits import PhotoEdit
+from tagseg.serving.edits import PhotoEdit, edit_of, share_of
 from tagseg.serving.worst_first import Standing
 
 
@@ -30,13 +31,14 @@ class Snapshot:
 
     @staticmethod
     def of(text: str) -> Snapshot:
-        """From ``as_json``."""
-        content = json.loads(text)
-        edits = {
-            id: PhotoEdit(None if one["tags"] is None else tuple(one["tags"]), one["state"], one["mask"])
-            for id, one in content["photos"].items()
-        }
-        return Snapshot(edits, content["share"])
+        """From ``as_json``.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: from something else.
+        """
+        content = parse_json(text)
+        edits = {id: edit_of(one) for id, one in content["photos"].items()}
+        return Snapshot(edits, None if content["share"] is None else share_of(content["share"]))
 
     def differing(self, other: Snapshot) -> int:
         """The number of photos, plus one for the share, in which two differ."""
@@ -59,28 +61,38 @@ class SavedUpdate:
     @property
     def number(self) -> int:
         """How many updates there were; 0: none, or none of this network."""
-        return int(self.database.fact("updates") or 0) if self._counts() else 0
+        return self._count("updates") if self._counts() else 0
 
     @property
     def revision(self) -> int:
         """When it was, as revisions of corrections are counted."""
-        return int(self.database.fact("update_revision") or 0)
+        return self._count("update_revision")
 
     @property
     def heads(self) -> bytes | None:
         """The weights of its heads; ``None`` where there was no update of this network."""
-        return self.database.fact("heads") if self._counts() else None
+        heads = self.database.fact("heads") if self._counts() else None
+        if heads is not None and not isinstance(heads, bytes):
+            raise self.database.damaged("an update without weights")
+        return heads
 
     def trained_on(self, default: Snapshot) -> Snapshot:
         """What it was trained on; the default where there was none."""
         text = self.database.fact("trained_on") if self._counts() else None
-        return default if text is None else Snapshot.of(text)
+        if text is None:
+            return default
+        try:
+            return Snapshot.of(text)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.database.damaged(f"corrections of an update that are none, {error}") from error
 
     def queue(self) -> dict[str, Standing]:
         """Where each photo stands, by id; empty where that was not computed for this network."""
         if not self._counts():
             return {}
         rows = self.database.rows("SELECT photo, score, iou, why FROM queue")
+        if not all(isinstance(number, int | float) for _, *numbers, _ in rows for number in numbers):
+            raise self.database.damaged("an order of photos without numbers")
         return {photo: Standing(score, iou, why) for photo, score, iou, why in rows}
 
     def save_queue(self, queue: Mapping[str, Standing]) -> None:
@@ -101,6 +113,12 @@ class SavedUpdate:
                 set_fact(cursor, name, value)
             set_fact(cursor, "update_revision", next_revision(cursor))
             _replace_queue(cursor, queue)
+
+    def _count(self, name: str) -> int:
+        value = self.database.fact(name) or 0
+        if not isinstance(value, int):
+            raise self.database.damaged(f"{name} is {value!r}")
+        return value
 
     def _counts(self) -> bool:
         return bool(self.database.fact("start") == self.start)

@@ -2,8 +2,6 @@
 
 # No postponed annotations: FastAPI reads them, and up to 0.115 cannot where a function is wrapped, as in the tests.
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from fastapi import Depends, Request
 from tagseg.model.checkpoint import load_network
 from tagseg.serving.collection import Collection
 from tagseg.serving.limits import Limits
+from tagseg.serving.own_folder import OwnFolder
 from tagseg.serving.refusals import Refused
 from tagseg.serving.results import Results
 from tagseg.serving.schemas import Error
@@ -43,12 +42,17 @@ class Serving:
     collection: Collection | None = None
     limits: Limits = Limits()
     workers: Workers = field(default_factory=Workers)
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="tagseg-serve-")))
+    own_folder: OwnFolder = field(default_factory=OwnFolder)
 
     def __post_init__(self) -> None:
         self.results = Results(self.limits.store)
         self.update = None if self.collection is None else UpdateJob(self.collection.update, self.take_network)
         self._waiting = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where uploads and results are kept while they are needed."""
+        return self.own_folder.path
 
     def take_network(self) -> None:
         """Label photos with the network of the collection's last update from now on."""
@@ -95,7 +99,7 @@ class Serving:
             self.update.stop(_PATIENCE)
         if self.collection is not None:
             self.collection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.own_folder.remove()
 
 
 def _serving(request: Request) -> Serving:
