@@ -13,6 +13,16 @@ from tagseg import cli, stopping
 from tagseg.stopping import Stopped, exit_code, handled, leave_signals_to_main, line_of, stop_signals, told
 
 
+@pytest.fixture(autouse=True)
+def signals_as_in_a_terminal():
+    """Tests that are run by ``nohup`` or a service begin with some signals ignored, which stay so."""
+    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_a_command_in_one_line_with_its_exit_code(monkeypatch, capsys, name, code):
     number = getattr(signal, name)

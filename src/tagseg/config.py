@@ -118,9 +118,8 @@ class Config:
             method.mask.refuse("block", method.mask.block, f"a divisor of views.size = {size} ({fitting})")
         if self.beyond.labels == "network" and not self.network.start:
             self.network.refuse("start", "", "the network that makes the labels of beyond.labels network")
-        share = self.beyond.start_share
-        if share and not (self.network.start and isinstance(method, FSRConfig)):
-            self.beyond.refuse("start_share", share, "0 without network.start or with another method than fsr")
+        if self.beyond.start_share and isinstance(method, FSRConfig) and not self.network.start:
+            self.beyond.refuse("start_share", self.beyond.start_share, "0 without network.start")
 
     @property
     def fsr(self) -> FSRConfig:

@@ -6,6 +6,7 @@ import torch
 from tagseg.beyond.weight_average import set_to_average
 from tagseg.config import Config, replace
 from tagseg.errors import TagsegError
+from tagseg.methods.build import build_method
 from tagseg.methods.config import with_method
 from tagseg.model.network import Network
 
@@ -37,5 +38,8 @@ def test_without_a_start_there_is_nothing_to_average():
 
 
 def test_a_method_that_does_not_average_refuses_it():
-    with pytest.raises(TagsegError, match=r"beyond.start_share"):
-        replace(with_method(Config(), "classifier"), network={"start": "run"}, beyond={"start_share": 0.5})
+    config = replace(
+        with_method(Config(), "classifier"), network={"weights": "none", "start": "run"}, beyond={"start_share": 0.5}
+    )
+    with pytest.raises(TagsegError, match=r"beyond.start_share is 0.5, expected 0 with the method classifier"):
+        build_method(config, ("cat",))

@@ -23,7 +23,7 @@ READ = {
             "logger", "log_every", "pictures"},
     "data": {item.name for item in fields(DataConfig)},  # read by the sources, whatever the method
     "features": {"size", "folder"},
-    "labels": {"source", "folder", "kind", "foreground_share"},
+    "labels": {"source", "folder", "kind", "foreground_share", "crf"},
     "decoder": {"rate", "weight_decay"},
     "beyond": {"pool"},
     # The saved network has all of it, and fine-tuning starts from a network of equal settings (docs/fine_tuning.md).
@@ -37,7 +37,8 @@ REFUSED = {
               "blur_probability": 0.1, "solarise_probability": 0.1, "local_crops": 2, "local_size": 64,
               "local_scale": (0.1, 0.2), "draft": False, "augment": "device"},
     "beyond": {"labels": "masks", "boundary_size": 64, "foreground_share": 0.2, "fit_classifiers": True,
-               "decoder_start": 0.1, "teacher_sharpness": 1.5, "repeat_below": 0.1},
+               "decoder_start": 0.1, "teacher_sharpness": 1.5, "repeat_below": 0.1,
+               "start_share": 0.5},
     "speed": {"step": "plain", "compile": True, "checkpoint": True},
 }  # fmt: skip
 IGNORED = {

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.data.images import read_image
-from tagseg.fast.dense_crf import crf_labels
 from tagseg.pairwise.config import PUBLISHED_CRF
 
 SHARPNESS = 4.0
@@ -38,6 +37,8 @@ def labels_after_crf(
     Raises:
         TagsegError: a photo that cannot be read.
     """
+    from tagseg.fast.dense_crf import crf_labels  # a training without it loads nothing fast
+
     seen = (PIXELS * planes.shape[-2], PIXELS * planes.shape[-1])
     own = [torch.cat([torch.zeros(1, dtype=torch.long), row.nonzero()[:, 0] + 1]) for row in tags]
     maps = [probabilities(scores[labels], seen) for scores, labels in zip(planes, own, strict=True)]

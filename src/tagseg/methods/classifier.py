@@ -26,6 +26,8 @@ class Classifier(Method):
     def __init__(self, config: Config, classes: tuple[str, ...]) -> None:
         super().__init__(config)
         assert isinstance(config.method, ClassifierConfig)  # ``build`` chose this class by it
+        if config.beyond.start_share:
+            config.beyond.refuse("start_share", config.beyond.start_share, "0 with the method classifier")
         self.cam, self.optimiser = config.method.cam, config.method.optimiser
         self.network = Network(config.network, classes, config.beyond.pool)
 

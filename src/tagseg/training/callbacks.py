@@ -61,6 +61,8 @@ class Progress(Callback):
 
     def _describe(self, bar: tqdm[Any], trainer: Trainer) -> None:
         """Set what is shown beside the bar, where it is about to be drawn: to read a number waits for the device."""
+        if bar.disable:  # by TQDM_DISABLE: nothing is ever drawn
+            return
         if time.time() - bar.last_print_t >= bar.mininterval or trainer.global_step >= trainer.max_steps:
             logged = trainer.callback_metrics
             shown = {short: f"{float(logged[name]):.3f}" for name, short in SHORT.items() if name in logged}
