@@ -3,6 +3,7 @@
 import csv
 import os
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,3 +177,14 @@ def assert_refused(call, *parts):
     assert "\n" not in message
     for part in parts:
         assert part in message
+
+
+@pytest.fixture
+def signals_as_in_a_terminal():
+    """Tests that run in the background or by ``nohup`` begin with some signals ignored, which then stay so."""
+    handlers = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    numbers = {getattr(signal, name): handler for name, handler in handlers.items() if hasattr(signal, name)}
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

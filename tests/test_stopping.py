@@ -12,15 +12,7 @@ import pytest
 from tagseg import cli, stopping
 from tagseg.stopping import Stopped, exit_code, handled, leave_signals_to_main, line_of, stop_signals, told
 
-
-@pytest.fixture(autouse=True)
-def signals_as_in_a_terminal():
-    """Tests that are run by ``nohup`` or a service begin with some signals ignored, which stay so."""
-    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
-    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_in_a_terminal")
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])

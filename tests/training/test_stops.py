@@ -16,7 +16,7 @@ from tagseg.training.train import train
 from ..conftest import tiny_config
 from .conftest import At, logged, stop, weights_equal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signals_as_in_a_terminal")]
 
 
 def send(number):
