@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tagseg.data.images import MAX_PIXELS
+
 from .trial import scratch
 
 
@@ -16,8 +18,10 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def same_temporary_folder() -> Iterator[None]:
-    """The server's parser gives the process another folder for temporary files, which goes with the test."""
+def process_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Trials limit the size of pictures; the server's parser takes another folder for temporary files."""
+    monkeypatch.setenv(MAX_PIXELS, "1")
+    monkeypatch.delenv(MAX_PIXELS)  # so that it is restored, whatever a trial sets it to
     before = tempfile.tempdir
     yield
     tempfile.tempdir = before
