@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tagseg.data.class_map import class_map, find_class_map, read_class_map, unknown_names
+from tagseg.errors import TagsegError
 
 from ..conftest import assert_refused
 
@@ -113,3 +114,10 @@ def test_the_map_of_the_documentation_is_one(tmp_path):
     assert read.sources["bird"] == ("bird", "gull", "tern")
     assert read.colours == {"dog": (255, 0, 0), "bird": (0, 0, 255)}
     assert (read.drop, read.ignore, read.others) == (("person", "unknown"), ("blurry",), "keep")
+
+
+@pytest.mark.parametrize("entry", ["  - cat: [kitten]", "  - [cat, dog]"])
+def test_a_list_of_classes_holds_names_alone(tmp_path, entry):
+    (tmp_path / "map.yaml").write_text(f"classes:\n{entry}\n")
+    with pytest.raises(TagsegError, match=r"in its list of classes, expected names: leave the dashes out"):
+        read_class_map(tmp_path / "map.yaml")

@@ -101,6 +101,9 @@ def class_map(content: object, where: str) -> ClassMap:
     _check_keys(content, _KEYS, where)
     classes = content.get("classes") or {}
     if isinstance(classes, list):
+        nested = [entry for entry in classes if isinstance(entry, dict | list)]
+        if nested:
+            raise TagsegError(f"{where} has {nested[0]!r} in its list of classes, expected names: leave the dashes out")
         classes = dict.fromkeys(map(str, classes)) if len(set(classes)) == len(classes) else _twice(classes, where)
     if not isinstance(classes, dict):
         raise TagsegError(f"{where} has classes: {classes!r}, expected a name a line, e.g. 'cat: [cat, kitten]'")
