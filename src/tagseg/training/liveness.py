@@ -114,12 +114,14 @@ class Watch:
         children: that it has started.
         connections: of the first process to each other one, of each other one to the first; by rank.
         over: set where nobody is missed any more.
+        last: the last word, once it is said.
     """
 
     place: Place
     children: Callable[[], list[Popen[bytes]]] = list
     connections: dict[int, socket.socket] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
+    last: bytes = DONE
 
     def start(self) -> None:
         """In threads of their own, beside whatever this process does."""
@@ -128,11 +130,15 @@ class Watch:
 
     def close(self, last: bytes) -> None:
         """Miss nobody any more, and end the connections with a last word."""
+        self.last = last
         self.over.set()
         for connection in list(self.connections.values()):
-            with suppress(OSError):
-                connection.sendall(last)
-                connection.shutdown(socket.SHUT_WR)
+            self._part(connection)
+
+    def _part(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(self.last)
+            connection.shutdown(socket.SHUT_WR)
 
     def _accept(self) -> None:
         """Take the connections of all others."""
@@ -178,6 +184,9 @@ class Watch:
 
     def _keep(self, rank: int, connection: socket.socket) -> None:
         self.connections[rank] = connection
+        if self.over.is_set():  # closed meanwhile, perhaps without this one
+            self._part(connection)
+            return
         threading.Thread(target=self._listen, args=(rank, connection), daemon=True, name="liveness").start()
 
     def _beat(self) -> None:
