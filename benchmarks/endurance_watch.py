@@ -8,6 +8,8 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from running import descendants
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 LIMITS = {
     "rss_growth_mb": 48.0,
@@ -32,28 +34,11 @@ class Sample:
 
 def look() -> Sample:
     """What this process holds now."""
-    below = descendants()
+    below = [one.pid for one in descendants(os.getpid())]
     return Sample(
         _megabytes(os.getpid()), sum(map(_megabytes, below)), len(os.listdir("/proc/self/fd")) - 1,
         len(os.listdir("/proc/self/task")), len(below),
     )  # fmt: skip
-
-
-def descendants() -> list[int]:
-    """The processes that this one has started, and those that they have; ended ones do not count."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended meanwhile
-                continue
-            if fields[0] != "Z":
-                parents[int(entry.name)] = int(fields[1])
-    found = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found - {os.getpid()})
 
 
 def _megabytes(pid: int) -> float:

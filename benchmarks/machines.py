@@ -32,6 +32,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from recorded import Record, apart, configuration
+from running import descendants
 from shared import arguments_of, machine, print_json, table
 from tagseg.config import replace
 from tagseg.config_file import read_config, save_config
@@ -159,18 +160,6 @@ class Mark(Callback):
             (self.folder / "there").touch()
 
 
-def descendants(process: int) -> list[int]:
-    """A process and all that it has started, by their numbers."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    found = [process]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
 def seconds_to_end(both: list[Machine], folder: Path, way: str) -> tuple[float, str]:
     """Seconds from the loss of the second machine to the end of the first one, and that one's last line of error."""
     name = way.replace(" ", "_")
@@ -204,7 +193,7 @@ def seconds_to_end(both: list[Machine], folder: Path, way: str) -> tuple[float, 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a process that was started here, with all that it has started."""
-    for one in descendants(process.pid):
+    for one in (process.pid, *(each.pid for each in descendants(process.pid))):
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
 

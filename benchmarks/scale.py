@@ -19,12 +19,12 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
+from running import Running, descendants, running
 from shared import ANIMALS, ROOT, WEIGHTS, arguments_of, machine, print_json, require, stop, table
 from tagseg.model.checkpoint import save_network
 from tagseg.model.config import NetworkConfig
@@ -157,7 +157,7 @@ class Trial:
                 some = self.random.randrange(len(self.masks(output)) + 1, len(self.masks("plain")) - 2)
                 self.wait_for_masks(process, output, some)
                 time.sleep(self.random.random() * 0.2)
-                workers = [pid for pid, name in descendants(process.pid) if "MapWorker" in name]
+                workers = [one.pid for one in descendants(process.pid) if "MapWorker" in one.command]
                 if workers and process.poll() is None:
                     os.kill(self.random.choice(workers), signal.SIGKILL)
                     killed += 1
@@ -210,42 +210,15 @@ def cost_of_names(names: int) -> tuple[float, float]:
     return time.perf_counter() - began, most / 1e6
 
 
-def descendants(process: int) -> list[tuple[int, str]]:
-    """The processes that one has started, and those that they have, with their command lines."""
-    children: dict[int, list[int]] = {}
-    for pid, parent in parents():
-        children.setdefault(parent, []).append(pid)
-    waiting, found = [process], []
-    while waiting:
-        for pid in children.get(waiting.pop(), []):
-            waiting.append(pid)
-            try:
-                found.append((pid, Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()))
-            except OSError:
-                continue
-    return found
-
-
-def parents() -> Iterator[tuple[int, int]]:
-    """Each process of this machine and its parent."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (place / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            yield int(place.name), int(fields[1])
-
-
-def still_there(processes: list[tuple[int, str]], seconds: float = 90.0) -> int:
+def still_there(processes: list[Running], seconds: float = 90.0) -> int:
     """How many of some processes are there after a while."""
     until = time.monotonic() + seconds
     while True:
-        alive = {pid for pid, _ in parents()}
-        left = [entry for entry in processes if entry[0] in alive]
+        alive = {one.pid for one in running()}
+        left = [one for one in processes if one.pid in alive]
         if not left or time.monotonic() > until:
-            for pid, name in left:
-                print(f"left: {pid} {name[:80]}", file=sys.stderr)
+            for one in left:
+                print(f"left: {one.pid} {one.command[:80]}", file=sys.stderr)
             return len(left)
         time.sleep(0.1)
 

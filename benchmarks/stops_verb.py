@@ -12,6 +12,8 @@ from collections.abc import Callable
 from multiprocessing import util
 from pathlib import Path
 
+from running import running
+
 PATIENCE = 120.0
 """Seconds that anything may take on a busy machine."""
 LEFT = 15.0
@@ -94,28 +96,18 @@ class Verb:
     def left(self, seconds: float = LEFT) -> int:
         """How many processes of its session are left after so many seconds, 0 as soon as none is."""
         deadline = time.monotonic() + seconds
-        while (count := len(session(self.pid))) and time.monotonic() < deadline:
+        while (count := len(self._session())) and time.monotonic() < deadline:
             time.sleep(0.05)
         return count
 
     def clear(self) -> None:
         """End all that is left."""
-        for pid in session(self.pid):
+        for pid in self._session():
             os.kill(pid, signal.SIGKILL)
 
-
-def session(leader: int) -> list[int]:
-    """The processes of a session that have not ended."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended meanwhile
-                continue
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
+    def _session(self) -> list[int]:
+        """The processes of its session that have not ended."""
+        return [one.pid for one in running() if one.session == self.pid]
 
 
 def _run(arguments: list[str], outputs: tuple[Path, Path], before: Callable[[], object] | None) -> None:

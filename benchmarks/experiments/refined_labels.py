@@ -32,10 +32,9 @@ from tagseg.config import Config, replace
 from tagseg.data import sources
 from tagseg.data.dataset import IGNORE, TaggedImages
 from tagseg.data.images import read_image
-from tagseg.fast.dense_crf import crf_labels
 from tagseg.fast.par import refine
 from tagseg.frozen.config import DecoderConfig
-from tagseg.frozen.crf_labels import SHARPNESS
+from tagseg.frozen.crf_labels import labels_after_crf, probabilities
 from tagseg.frozen.decoder import DecoderRun, standardise, train_decoder
 from tagseg.frozen.features import FrozenFeatures, frozen_features
 from tagseg.frozen.foreground import estimated_share
@@ -44,7 +43,6 @@ from tagseg.frozen.tag_classifiers import fit_tag_prior
 from tagseg.fsr.config import LabelConfig
 from tagseg.metrics.segmentation import SegmentationScore
 from tagseg.model.network import Network
-from tagseg.pairwise.config import PUBLISHED_CRF
 from tagseg.presets import PRESETS
 from tagseg.progress import with_progress
 
@@ -104,22 +102,20 @@ def by_par(photos: Photos, times: int) -> Labels:
     size, labels = photos.sides(REFINED), []
     for part in with_progress(list(photos.parts()), "PAR", "batch"):
         images = torch.stack([photos.pixels(index, size) for index in part]) / 255
-        refined = refine(images, probabilities(photos.planes[part.start : part.stop], size), LabelConfig())
+        maps = torch.stack([probabilities(planes, size) for planes in photos.planes[part.start : part.stop]])
+        refined = refine(images, maps, LabelConfig())
         labels.append(label_of_planes(refined, photos.sides(times)))
     return torch.cat(labels)
 
 
 def by_crf(photos: Photos, times: int) -> Labels:
-    """Probabilities after the published dense CRF, on the photo at the size the encoder sees."""
-    size, labels = photos.sides(16), []
+    """After the published dense CRF: what ``--labels.crf true`` gives."""
+    labels = []
     for part in with_progress(list(photos.parts(8)), "CRF", "batch"):
-        planes = [probabilities(photos.planes[index : index + 1], size)[0] for index in part]
-        own = [torch.cat([torch.zeros(1, dtype=torch.long), photos.features.tags[index].nonzero()[:, 0] + 1])
-               for index in part]  # fmt: skip
-        images = [photos.pixels(index, size).byte().permute(1, 2, 0).contiguous().numpy() for index in part]
-        found = crf_labels([plane[o] for plane, o in zip(planes, own, strict=True)], images, PUBLISHED_CRF)
-        labels += [o[torch.from_numpy(label).long()].byte() for o, label in zip(own, found, strict=True)]
-    return nearest(torch.stack(labels), photos.sides(times))
+        some = slice(part.start, part.stop)
+        paths = [photos.images.samples[index].image for index in part]
+        labels.append(labels_after_crf(photos.planes[some], photos.features.tags[some], paths, photos.sides(times)))
+    return torch.cat(labels)
 
 
 def agreed(photos: Photos, times: int) -> Labels:
@@ -151,12 +147,6 @@ WAYS: dict[str, tuple[Callable[[Photos, int], Labels], int]] = {
     "a threshold for each class": (by_class, 2),
 }
 """How labels are made, and how many there are to a patch along each side."""
-
-
-def probabilities(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """The softmax of scores, enlarged: what ``tagseg label`` gives the CRF."""
-    full = F.interpolate(SHARPNESS * planes, size, mode="bilinear", align_corners=False)
-    return full.softmax(dim=1)
 
 
 def nearest(labels: Labels, size: tuple[int, int]) -> Labels:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from tagseg.beyond.weight_average import set_to_average
 from tagseg.config import Config
 from tagseg.data.dataset import IGNORE, TaggedImages
 from tagseg.data.proposals import Proposals
@@ -108,9 +109,7 @@ def retrained(
         device,
         lambda done, loss, rate: report("decoder", 0.4 + 0.4 * done / steps),
     )
-    with torch.no_grad():
-        for own, run in zip(network.decoder.parameters(), start.decoder.parameters(), strict=True):
-            own.lerp_(run, 1 - WAY)
+    set_to_average(network.decoder, start.decoder, network.decoder, 1 - WAY)
     return network.requires_grad_(False).eval(), told
 
 
