@@ -268,7 +268,7 @@ def test_scoring_the_segmentation_needs_no_tags(network, data):
 @pytest.mark.parametrize("batch", [1, 4])
 def test_cams_of_the_tagged_classes_alone_give_the_labels_of_all(network, data, what, batch):
     samples = load(data, "val").samples
-    samples = (*samples, replace(samples[0], tags=()), replace(samples[0], tags=(0, 1)), replace(samples[0], tags=(1,)))
+    samples = (*samples, *(replace(samples[0], tags=tags) for tags in ((), (0, 1), (1, 0), (1,))))
     predictor = Predictor(network, scales=(1.0, 0.5), size=32, batch=batch)
     found = {id(sample): labels for sample, labels, _, _ in Labeller(what, predictor, 0.4).label(samples)}
     assert len(found) == len(samples)

@@ -184,7 +184,7 @@ class Labeller:
             if isinstance(result, str):
                 raise TagsegError(result)
             cam, size = result
-            tags = samples[index].tags
+            tags = sorted(set(samples[index].tags))  # the order of the CAMs; a source of somebody's own may not keep it
             places = cam_label_map(cam, tuple(range(len(tags))), size, self.background_threshold)
             yield samples[index], np.array([0, *(tag + 1 for tag in tags)], np.uint8)[places], None, None
 

@@ -58,9 +58,8 @@ def fit_frozen(config: Config, training: TaggedImages, scored: TaggedImages | No
     if config.network.decoder != "conv":
         config.network.refuse("decoder", config.network.decoder, "conv with the method frozen")
     device = frozen_device(run.accelerator)
-    proposals = given_proposals(
-        training, settings.labels, config.data
-    )  # errors in them are reported before the long part
+    # Errors in the proposals are reported before the long part.
+    proposals = given_proposals(training, settings.labels, config.data)
     torch.manual_seed(run.seed)
     network = Network(config.network, training.classes, config.beyond.pool, training.colours)
     if config.network.start:
