@@ -46,6 +46,7 @@ def test_both_views_are_accessible(correcting, open_page, axe, scheme):
     page.keyboard.press("j")
     page.keyboard.press("x")
     page.locator(".tile[data-state=rejected]").wait_for()
+    page.locator("#update:enabled").wait_for()
     assert_accessible(page, axe)
     page.keyboard.press("Enter")
     page.locator("#photo-view").wait_for()
