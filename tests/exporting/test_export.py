@@ -1,5 +1,6 @@
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -38,6 +39,17 @@ def formats(monkeypatch):
     table["absent"] = ExportFormat(("absent.bin",), table["good"].write, table["good"].open, ("no_such_module",))
     monkeypatch.setattr("tagseg.exporting.formats.FORMATS", table)
     return table
+
+
+def test_what_a_killed_export_has_left_is_deleted_by_the_next(formats, run_folder, tmp_path):
+    for name, age in ((".export-old", 7200), (".export-of another process", 60)):
+        (tmp_path / name / "in").mkdir(parents=True)
+        (tmp_path / name / "in" / "half.onnx").write_bytes(b"half")
+        for path in (tmp_path / name / "in" / "half.onnx", tmp_path / name / "in", tmp_path / name):
+            os.utime(path, (time.time() - age,) * 2)
+    export(run_folder, tmp_path, format="good", quiet=True)
+    assert not (tmp_path / ".export-old").exists()
+    assert (tmp_path / ".export-of another process" / "in" / "half.onnx").exists()
 
 
 def test_files_and_their_description(formats, run_folder, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tagseg.errors import TagsegError
-from tagseg.frozen.cache import LINE, FeatureCache, content_hash
+from tagseg.frozen.cache import HASH, LINE, FeatureCache, content_hash
 
 from ..conftest import full_disk
 from .conftest import content
@@ -45,7 +45,7 @@ def test_the_hash_is_of_the_bytes_alone(tmp_path):
         (tmp_path / name).write_bytes(data)
     first, renamed, changed = (content_hash(tmp_path / name) for name in ("a.jpg", "renamed.jpg", "changed.jpg"))
     assert first == renamed != changed
-    assert len(first) == LINE - 1
+    assert len(first) == HASH
     with pytest.raises(TagsegError, match=r"gone\.jpg: cannot be read .*expected an image file"):
         content_hash(tmp_path / "gone.jpg")
 
@@ -97,6 +97,45 @@ def test_an_interrupted_writer_keeps_what_it_wrote(tmp_path):
     assert content(1) in cache
     assert known(tmp_path) == [0, 1]
     assert torch.equal(FeatureCache(tmp_path, SHAPE).read([content(0), content(1)]), values)
+
+
+@pytest.mark.parametrize("bit", [0, 100, 191])
+def test_a_row_with_a_changed_bit_is_told_and_computed_again(tmp_path, bit):
+    values = written(tmp_path, [0, 1, 2])
+    path = only(tmp_path, ".npy")
+    stored = bytearray(path.read_bytes())
+    place = len(stored) - 2 * values[1:].nelement() + bit // 8  # in row 1
+    stored[place] ^= 1 << bit % 8
+    path.write_bytes(stored)
+    cache = FeatureCache(tmp_path, SHAPE)
+    assert torch.equal(cache.read([content(0), content(2)]), values[[0, 2]])
+    with pytest.raises(TagsegError, match=r"\.npy: damaged, row 1 .*: run this again, it is computed again then"):
+        cache.read([content(1)])
+    assert content(1) not in cache
+    assert known(tmp_path) == [0, 2]
+    again = written(tmp_path, [1], seed=3)
+    assert torch.equal(FeatureCache(tmp_path, SHAPE).read([content(1), content(0)]), torch.stack([again[0], values[0]]))
+
+
+def test_a_damaged_row_of_a_cache_that_cannot_be_changed_says_what_to_delete(tmp_path, monkeypatch):
+    written(tmp_path, [0])
+    path = only(tmp_path, ".npy")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+    cache = FeatureCache(tmp_path, SHAPE)
+
+    def refused(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refused)
+    with pytest.raises(TagsegError, match=r"\.npy: damaged.*delete it \(it cannot be changed, Permission denied\)"):
+        cache.read([content(0)])
+
+
+def test_a_cache_from_before_rows_had_checksums_is_read(tmp_path):
+    values = written(tmp_path, [0, 1])
+    path = only(tmp_path, ".txt")
+    path.write_text("".join(f"{content(index)}\n" for index in (0, 1)))
+    assert torch.equal(FeatureCache(tmp_path, SHAPE).read([content(1), content(0)]), values[[1, 0]])
 
 
 def test_a_writer_that_wrote_nothing_leaves_nothing(tmp_path):

@@ -26,6 +26,7 @@ from tagseg.data.tools.cvat import read_cvat
 from tagseg.data.tools.json_file import read_json
 from tagseg.data.voc_xml import read_annotation
 from tagseg.errors import TagsegError
+from tagseg.formats.npz import read_scores
 from tagseg.verbs.train import parse_train
 
 from ..conftest import CLASSES
@@ -222,3 +223,11 @@ def test_outlines_of_any_size_are_not_drawn(tmp_path: Path) -> None:
         }
         (tmp_path / "a.json").write_text(json.dumps(entry))
         assert_bounded(lambda: JsonSegments(tmp_path / "a.json")(), "a.json")
+
+
+def test_probabilities_that_unpack_to_more_than_the_memory_are_refused(tmp_path: Path) -> None:
+    """A member that claims 300 TB: nothing of it is read."""
+    with (tmp_path / "s.npz").open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scores.npy", b"\0" * MEGABYTE)
+        archive.infolist()[0].file_size = 300 * 10**12
+    assert_bounded(lambda: read_scores(tmp_path / "s.npz"), "too much for this machine's memory")

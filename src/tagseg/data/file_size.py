@@ -8,7 +8,7 @@ from pathlib import Path
 from tagseg.errors import TagsegError
 
 _TIMES = 4
-"""Memory that a text takes at least when it is read, as a multiple of its size."""
+"""Memory that a text, or a byte for each probability, takes at least when it is read, as a multiple of its size."""
 
 
 def read_whole(path: Path, expected: str) -> bytes:
@@ -22,13 +22,27 @@ def read_whole(path: Path, expected: str) -> bytes:
         TagsegError: it is larger than the machine could hold; sparse files of any size need no disk.
         OSError: it cannot be read.
     """
-    size, memory = path.stat().st_size, _memory()
+    refuse_too_large(path, path.stat().st_size, expected)
+    return path.read_bytes()
+
+
+def refuse_too_large(path: Path, size: int, expected: str) -> None:
+    """Stop where what a file holds is larger than the machine can take.
+
+    Args:
+        path: the file.
+        size: its bytes, or those of what is packed in it.
+        expected: what it should have been, for messages.
+
+    Raises:
+        TagsegError: four times as much is more than the machine's memory.
+    """
+    memory = _memory()
     if _TIMES * size > memory > 0:
         raise TagsegError(
             f"{path} has {size / 1e9:,.1f} GB, too much for this machine's memory of {memory / 1e9:,.1f} GB, expected "
             f"{expected}: divide it, or read it on a larger machine"
         )
-    return path.read_bytes()
 
 
 def _memory() -> int:

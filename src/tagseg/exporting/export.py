@@ -7,8 +7,9 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -201,7 +202,8 @@ def _workplace(folder: Path) -> Iterator[Path]:
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
+        _remove_left_behind(folder)
+        place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
     except OSError as error:
         raise TagsegError(f"cannot write to {folder} ({error.strerror}), expected a folder: choose another") from error
     try:
@@ -214,6 +216,18 @@ def _workplace(folder: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
         if made and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _remove_left_behind(folder: Path, seconds: float = 3600.0) -> None:
+    """Delete workplaces that killed exports have left, not those in which somebody wrote in the last hour."""
+    for place in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # one that ends at this moment
+            newest = max(path.stat().st_mtime for path in (place, *place.rglob("*")))
+            if newest < time.time() - seconds:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+_PREFIX = ".export-"
 
 
 def _publish(path: Path, final: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Float16
 from numpy import ndarray
+from numpy.lib.npyio import NpzFile
 
+from tagseg.data.file_size import refuse_too_large
 from tagseg.errors import TagsegError
 from tagseg.files import replacing
 from tagseg.formats.format import LabelledPhoto, Plan
@@ -45,7 +47,7 @@ def read_scores(path: str | Path) -> tuple[Float[ndarray, "C H W"], tuple[str, .
     Those that were not among the stored largest ones are 0.
 
     Raises:
-        TagsegError: the file is missing or is another one.
+        TagsegError: the file is missing, is another one, or holds more than the machine's memory does.
     """
     expected = "expected scores that tagseg predict wrote"
     try:
@@ -53,8 +55,14 @@ def read_scores(path: str | Path) -> tuple[Float[ndarray, "C H W"], tuple[str, .
         with Path(path).open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, NpzFile) or stored.zip is None:
+                raise ValueError("a single array")
+            sizes = [int(part.file_size) for part in stored.zip.infolist()]
+            refuse_too_large(Path(path), sum(sizes), expected)
             scores, classes = np.asarray(stored["scores"]), tuple(np.asarray(stored["classes"]).tolist())
             labels = np.asarray(stored["labels"]) if "labels" in stored else None
+    except TagsegError:
+        raise
     except Exception as error:  # damaged archives and arrays raise errors of many kinds
         reason = " ".join(str(error).split()) or type(error).__name__
         raise TagsegError(f"{path} is not readable ({reason}), {expected}: write them again") from error

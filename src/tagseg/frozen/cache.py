@@ -1,8 +1,8 @@
 """Feature maps on disk: computed once, found again by a photo's content, read through a memory map.
 
 A cache is a folder for one encoder and one set of settings. Each writer adds a shard of its own: ``NAME.npy``, a row a
-photo, and ``NAME.txt``, the contents of its rows in order. A row counts once its line is written, so an interrupted
-writer leaves a shorter shard and two writers never touch the same file.
+photo, and ``NAME.txt``, the contents and checksums of its rows in order. A row counts once its line is written, so an
+interrupted writer leaves a shorter shard and two writers never touch the same file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import time
 import uuid
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,8 +29,12 @@ from torch import Tensor
 
 from tagseg.errors import TagsegError
 
-LINE = 33
-"""Characters of a line of a shard's list: 32 of the hash and the end of the line."""
+HASH = 32
+"""Characters of the hash of a photo's content."""
+LINE = HASH + 1 + 8 + 1
+"""Characters of a line of a shard's list: the hash, a space, the row's CRC-32 in hexadecimal, the end of the line."""
+_FORMER = HASH + 1
+"""The same before rows had checksums."""
 
 logger = logging.getLogger("tagseg")
 
@@ -59,6 +64,8 @@ class FeatureCache:
         self.folder, self.shape = folder, shape
         self._shards: dict[str, Float16[ndarray, "rows D h w"]] = {}
         self._rows: dict[str, tuple[str, int]] = {}
+        self._unread: dict[str, bytes] = {}
+        """Checksums of the rows that were not read yet."""
         _remove_empty(folder)
         for listed in sorted(folder.glob("*.txt")):
             self._add(listed.stem)
@@ -68,12 +75,32 @@ class FeatureCache:
         return content in self._rows
 
     def read(self, contents: Sequence[str]) -> Float16[Tensor, "B D h w"]:
-        """The rows of some photos, (B, *shape) float16."""
+        """The rows of some photos, (B, *shape) float16; when a row is read first, its checksum is verified.
+
+        Raises:
+            TagsegError: a row is not what was written.
+        """
         rows = np.empty((len(contents), *self.shape), np.float16)
         for row, content in zip(rows, contents, strict=True):
             shard, place = self._rows[content]
             row[...] = self._shards[shard][place]
+            checksum = self._unread.pop(content, None)
+            if checksum is not None and checksum != _checksum(_stored(row)):
+                raise self._damaged(content)
         return torch.from_numpy(rows)
+
+    def _damaged(self, content: str) -> TagsegError:
+        """Forget a row, also on the disk."""
+        shard, place = self._rows.pop(content)
+        path = self.folder / f"{shard}.npy"
+        found = f"{path}: damaged, row {place} is not the one that was written (its checksum is another)"
+        try:
+            with path.with_suffix(".txt").open("rb+") as lines:
+                lines.seek(place * LINE)
+                lines.write(b"-" * HASH)
+        except OSError as error:
+            return TagsegError(f"{found}: delete it (it cannot be changed, {error.strerror}), and run this again")
+        return TagsegError(f"{found}: run this again, it is computed again then")
 
     @contextmanager
     def writer(self, count: int) -> Iterator[ShardWriter]:
@@ -105,9 +132,15 @@ class FeatureCache:
             logger.warning("%s/%s: features of another shape, they are computed again", self.folder, name)
             return
         self._shards[name] = array
-        whole = min(len(lines) // LINE, len(array))  # a line that was cut off is no line
+        length = _FORMER if lines[HASH : HASH + 1] == b"\n" else LINE
+        whole = min(len(lines) // length, len(array))  # a line that was cut off is no line
         for row in range(whole):
-            self._rows.setdefault(lines[row * LINE : row * LINE + LINE - 1].decode("ascii", "replace"), (name, row))
+            line = lines[row * length : (row + 1) * length - 1]
+            content = line[:HASH].decode("ascii", "replace")
+            if content not in self._rows:
+                self._rows[content] = (name, row)
+                if length == LINE:
+                    self._unread[content] = line[HASH + 1 :]
 
 
 class ShardWriter:
@@ -147,11 +180,15 @@ class ShardWriter:
             TagsegError: they cannot be written, e.g. the disk is full.
         """
         with _told(self.path.parent):
-            self.values.write(rows.numpy().astype("<f2", copy=False).tobytes())
+            values = [_stored(row) for row in rows.numpy()]
+            self.values.writelines(values)
             self.values.flush()
             os.fsync(self.values.fileno())  # also after a power cut no line is without its values
             # All lines or none: a batch that is done again is then the same batch, and gives the same values.
-            lines = b"".join(f"{content}\n".encode("ascii") for content in contents)
+            lines = b"".join(
+                content.encode("ascii") + b" " + _checksum(value) + b"\n"
+                for content, value in zip(contents, values, strict=True)
+            )
             if self.lines.write(lines) != len(lines):
                 os.ftruncate(self.lines.fileno(), self.rows * LINE)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -164,6 +201,16 @@ class ShardWriter:
                 file.close()
             if not self.rows:
                 Path(file.name).unlink(missing_ok=True)
+
+
+def _stored(row: Float16[ndarray, "D h w"]) -> bytes:
+    """A row as it is on the disk."""
+    return row.astype("<f2", copy=False).tobytes()
+
+
+def _checksum(row: bytes) -> bytes:
+    """CRC-32, which a disk's and a copy's errors do not survive, as 8 hexadecimal digits."""
+    return b"%08x" % zlib.crc32(row)
 
 
 def _lock(file: IO[bytes]) -> bool:
