@@ -5,8 +5,8 @@
 
 All are scored on ``val`` at native size, one scale, mirrored. CAMs and labels are told the tags, networks are not.
 ``--tuning``: also train each network as a whole for so many steps from there, and average its weights with those before
-(docs/fine_tuning.md). ``--crf``: also the last of these after the dense CRF. ``--runs`` keeps the trainings; finished
-ones are not repeated. Development data needed.
+(docs/fine_tuning.md). ``--crf``: also the default and the averages after the dense CRF. ``--runs`` keeps the trainings;
+finished ones are not repeated. Each row is logged as it is measured. Development data needed.
 ``--quick``: 60 photos at 160 px, 30 steps, one seed, 20 photos of ``val``. Prints a table and, last, one line of JSON:
 mIoU in % by row and seed.
 """
@@ -18,7 +18,7 @@ import copy
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -37,14 +37,16 @@ from tagseg.config import Config, replace
 from tagseg.data import sources
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.images import read_image
+from tagseg.fast.dense_crf import crf_labels
 from tagseg.frozen.config import FrozenConfig
 from tagseg.frozen.features import FrozenFeatures, frozen_features
 from tagseg.frozen.labels import fit_to_some, foreground_planes
 from tagseg.inference.evaluate import evaluate
 from tagseg.inference.segment import NATIVE, resize, to_input, upsample
-from tagseg.metrics.segmentation import SegmentationScore
+from tagseg.metrics.segmentation import SegmentationResult, SegmentationScore
 from tagseg.model.checkpoint import load_network
 from tagseg.model.network import Network
+from tagseg.pairwise.config import PUBLISHED_CRF
 from tagseg.progress import with_progress
 
 TUNING: dict[str, dict[str, Any]] = {
@@ -56,6 +58,8 @@ TUNING: dict[str, dict[str, Any]] = {
 """Training of the whole network from a decoder on frozen features, without the method's masking."""
 
 Rows = dict[str, list[float]]
+Networks = Mapping[tuple[str, int], Network]
+"""By row and seed."""
 
 
 def main() -> None:
@@ -116,24 +120,21 @@ def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> R
             settings = replace(config, labels={"source": source}, run=run)
             frozen[f"+ tag prior, {kind}", seed] = trained(settings)
             frozen[f"decoder, {kind}", seed] = without_prior(trained(settings))
-    scores = scores_of(frozen, val)
-    answers = {(kind, seed): frozen[f"+ tag prior, {kind}", seed] for kind, seed in each(arguments.seeds)}
-    if arguments.tuning:
-        for kind, seed in each(arguments.seeds):
-            tuned = trained(tuning(config, runs, kind, seed, arguments.tuning))
-            scores |= scores_of({(f"+ fine-tuning, {kind}", seed): tuned}, val)
-            answers[kind, seed] = average_of(answers[kind, seed], tuned)
-            scores |= scores_of({(f"+ fine-tuning, weights averaged, {kind}", seed): answers[kind, seed]}, val)
+    priors = [key for key in frozen if arguments.crf and key[0].startswith("+ tag prior")]
+    scores = scores_of(frozen, val, priors)
+    for kind, seed in each(arguments.seeds if arguments.tuning else 0):
+        tuned = trained(tuning(config, runs, kind, seed, arguments.tuning))
+        scores |= scores_of({(f"+ fine-tuning, {kind}", seed): tuned}, val)
+        key = f"+ fine-tuning, weights averaged, {kind}", seed
+        average = average_of(frozen[f"+ tag prior, {kind}", seed], tuned)
+        scores |= scores_of({key: average}, val, [key] if arguments.crf else [])
     rows: Rows = {}
     for (name, _), value in sorted(scores.items()):
         rows.setdefault(name, []).append(value)
-    options: dict[str, Any] = {"scales": (1.0,), "limit": arguments.limit, "quiet": True}
-    cam = evaluate(frozen["+ tag prior, tags", 0], config.data, what="cam", **options)
+    cam = evaluate(
+        frozen["+ tag prior, tags", 0], config.data, what="cam", scales=(1.0,), limit=arguments.limit, quiet=True
+    )
     rows["CAM, told the tags"] = [100 * cam.result.mean_iou]
-    for kind, seed in each(arguments.seeds * arguments.crf):
-        after = evaluate(answers[kind, seed], config.data, crf=True, **options).crf_result
-        assert after is not None  # asked for
-        rows.setdefault(f"+ dense CRF, {kind}", []).append(100 * after.mean_iou)
     return rows
 
 
@@ -222,10 +223,22 @@ def mask_of(read: Callable[[], object] | None) -> Tensor:
     return torch.as_tensor(read()).long()
 
 
+def scores_of(
+    networks: Networks, images: TaggedImages, crf: Sequence[tuple[str, int]] = ()
+) -> dict[tuple[str, int], float]:
+    """mIoU in % of networks that share an encoder, those of ``crf`` also after the dense CRF."""
+    scores = {name: 100 * result.mean_iou for name, result in results_of(networks, images, crf).items()}
+    logging.info("mIoU, %%: %s", {f"{row}, seed {seed}": round(value, 2) for (row, seed), value in scores.items()})
+    return scores
+
+
 @torch.inference_mode()
-def scores_of(networks: Mapping[tuple[str, int], Network], images: TaggedImages) -> dict[tuple[str, int], float]:
-    """mIoU in % of networks that share an encoder, at native size, one scale, mirrored: ``evaluate``'s label maps."""
-    scores = {name: SegmentationScore(len(images.classes) + 1) for name in networks}
+def results_of(
+    networks: Networks, images: TaggedImages, crf: Sequence[tuple[str, int]] = ()
+) -> dict[tuple[str, int], SegmentationResult]:
+    """Scores of networks that share an encoder, at native size, one scale, mirrored: those of ``evaluate``."""
+    after = {name: (f"{name[0]}, dense CRF", name[1]) for name in crf}
+    scores = {name: SegmentationScore(len(images.classes) + 1) for name in (*networks, *after.values())}
     encoder = next(iter(networks.values()))
     for sample in with_progress(images.samples, "scoring", "photo"):
         photo, truth = read_image(sample.image), mask_of(sample.mask)
@@ -234,8 +247,12 @@ def scores_of(networks: Mapping[tuple[str, int], Network], images: TaggedImages)
         features = [encoder.encoder(one) for one in (pixels, pixels.flip(-1))]
         for name, network in networks.items():
             plain, mirrored = (network.segment(one)[0] for one in features)
-            scores[name].update(upsample(plain + mirrored.flip(-1), size).argmax(dim=0), truth)
-    return {name: 100 * score.compute().mean_iou for name, score in scores.items()}
+            logits = upsample(plain + mirrored.flip(-1), size)
+            scores[name].update(logits.argmax(dim=0), truth)
+            if name in after:
+                (refined,) = crf_labels([logits.softmax(dim=0)], [photo], PUBLISHED_CRF)
+                scores[after[name]].update(torch.from_numpy(refined).long(), truth)
+    return {name: score.compute() for name, score in scores.items()}
 
 
 if __name__ == "__main__":
