@@ -3,8 +3,8 @@
     python benchmarks/experiments/classes.py [--quick] [--data animals|voc20mix] [--photos 1044] [--seeds 3]
         [--runs FOLDER] [--chart FILE]
 
-The trainings are those of stages.py, which ``--runs`` keeps or finds; scored on ``val`` at native size, one scale,
-mirrored. ``--chart`` draws the table. Development data needed.
+Trainings and scores are those of stages.py; ``--runs`` keeps or finds the trainings. ``--chart`` draws the table.
+Development data needed.
 ``--quick``: 60 photos at 160 px, 30 steps, one seed, 20 photos of ``val``. Prints a table and, last, one line of JSON:
 training photos and IoU in % of each class, means over the seeds.
 """
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``shared``
 
-from stages import configuration, results_of, trained, validation_images
+from stages import SIZE, configuration, results_of, trained, validation_images
 
 from shared import ANIMALS, PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table
 from tagseg.config import Config, replace
@@ -83,7 +83,7 @@ def rows_of(config: Config, runs: Path, arguments: argparse.Namespace) -> list[R
         for kind, source in SOURCES.items():
             run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
             networks[kind, seed] = trained(replace(config, labels={"source": source}, run=run))
-    results = results_of(networks, validation_images(config, arguments.limit))
+    results = results_of(networks, validation_images(config, arguments.limit), SIZE[arguments.data])
     training = sources.load(config.data, config.data.train_split, masks=False)
     photos = [len(training), *training.tag_matrix().sum(axis=0).astype(int).tolist()]
 

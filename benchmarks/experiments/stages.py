@@ -3,7 +3,8 @@
     python benchmarks/experiments/stages.py [--quick] [--data animals|voc20mix] [--photos 1044] [--seeds 3]
         [--tuning STEPS] [--crf] [--runs FOLDER]
 
-All are scored on ``val`` at native size, one scale, mirrored. CAMs and labels are told the tags, networks are not.
+All are scored on ``val`` at native size, one scale, mirrored; networks see animals at native size, and voc20mix, whose
+photos are small, at 320 px, as in training. CAMs and labels are told the tags, networks are not.
 ``--tuning``: also train each network as a whole for so many steps from there, and average its weights with those before
 (docs/fine_tuning.md). ``--crf``: also the default and the averages after the dense CRF. ``--runs`` keeps the trainings;
 finished ones are not repeated. Each row is logged as it is measured. Development data needed.
@@ -42,7 +43,7 @@ from tagseg.frozen.config import FrozenConfig
 from tagseg.frozen.features import FrozenFeatures, frozen_features
 from tagseg.frozen.labels import fit_to_some, foreground_planes
 from tagseg.inference.evaluate import evaluate
-from tagseg.inference.segment import NATIVE, resize, to_input, upsample
+from tagseg.inference.segment import Sizing, resize, to_input, upsample
 from tagseg.metrics.segmentation import SegmentationResult, SegmentationScore
 from tagseg.model.checkpoint import load_network
 from tagseg.model.network import Network
@@ -56,6 +57,8 @@ TUNING: dict[str, dict[str, Any]] = {
     "optimiser": {"rate": 2e-5, "layer_decay": 0.75},
 }  # fmt: skip
 """Training of the whole network from a decoder on frozen features, without the method's masking."""
+SIZE = {"animals": None, "voc20mix": 320}
+"""Side in pixels at which networks see the photos of ``val``; ``None``: native size."""
 
 Rows = dict[str, list[float]]
 Networks = Mapping[tuple[str, int], Network]
@@ -112,7 +115,7 @@ def configuration(arguments: argparse.Namespace, runs: Path) -> Config:
 
 def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> Rows:
     """Train and score the networks of all seeds; those on frozen features share their encoder, and so one pass."""
-    val = validation_images(config, arguments.limit)
+    val, size = validation_images(config, arguments.limit), SIZE[arguments.data]
     frozen: dict[tuple[str, int], Network] = {}
     for seed in range(arguments.seeds):
         for kind, source in (("tags", "spectral"), ("masks", "masks")):
@@ -121,19 +124,18 @@ def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> R
             frozen[f"+ tag prior, {kind}", seed] = trained(settings)
             frozen[f"decoder, {kind}", seed] = without_prior(trained(settings))
     priors = [key for key in frozen if arguments.crf and key[0].startswith("+ tag prior")]
-    scores = scores_of(frozen, val, priors)
+    scores = scores_of(frozen, val, size, priors)
     for kind, seed in each(arguments.seeds if arguments.tuning else 0):
         tuned = trained(tuning(config, runs, kind, seed, arguments.tuning))
-        scores |= scores_of({(f"+ fine-tuning, {kind}", seed): tuned}, val)
+        scores |= scores_of({(f"+ fine-tuning, {kind}", seed): tuned}, val, size)
         key = f"+ fine-tuning, weights averaged, {kind}", seed
         average = average_of(frozen[f"+ tag prior, {kind}", seed], tuned)
-        scores |= scores_of({key: average}, val, [key] if arguments.crf else [])
+        scores |= scores_of({key: average}, val, size, [key] if arguments.crf else [])
     rows: Rows = {}
     for (name, _), value in sorted(scores.items()):
         rows.setdefault(name, []).append(value)
-    cam = evaluate(
-        frozen["+ tag prior, tags", 0], config.data, what="cam", scales=(1.0,), limit=arguments.limit, quiet=True
-    )
+    options: dict[str, Any] = {"scales": (1.0,), "size": size, "limit": arguments.limit, "quiet": True}
+    cam = evaluate(frozen["+ tag prior, tags", 0], config.data, what="cam", **options)
     rows["CAM, told the tags"] = [100 * cam.result.mean_iou]
     return rows
 
@@ -224,30 +226,30 @@ def mask_of(read: Callable[[], object] | None) -> Tensor:
 
 
 def scores_of(
-    networks: Networks, images: TaggedImages, crf: Sequence[tuple[str, int]] = ()
+    networks: Networks, images: TaggedImages, size: int | None, crf: Sequence[tuple[str, int]] = ()
 ) -> dict[tuple[str, int], float]:
     """mIoU in % of networks that share an encoder, those of ``crf`` also after the dense CRF."""
-    scores = {name: 100 * result.mean_iou for name, result in results_of(networks, images, crf).items()}
+    scores = {name: 100 * result.mean_iou for name, result in results_of(networks, images, size, crf).items()}
     logging.info("mIoU, %%: %s", {f"{row}, seed {seed}": round(value, 2) for (row, seed), value in scores.items()})
     return scores
 
 
 @torch.inference_mode()
 def results_of(
-    networks: Networks, images: TaggedImages, crf: Sequence[tuple[str, int]] = ()
+    networks: Networks, images: TaggedImages, size: int | None, crf: Sequence[tuple[str, int]] = ()
 ) -> dict[tuple[str, int], SegmentationResult]:
-    """Scores of networks that share an encoder, at native size, one scale, mirrored: those of ``evaluate``."""
+    """Scores of networks that share an encoder, at one scale, mirrored: those of ``evaluate --size``."""
     after = {name: (f"{name[0]}, dense CRF", name[1]) for name in crf}
     scores = {name: SegmentationScore(len(images.classes) + 1) for name in (*networks, *after.values())}
     encoder = next(iter(networks.values()))
     for sample in with_progress(images.samples, "scoring", "photo"):
         photo, truth = read_image(sample.image), mask_of(sample.mask)
-        size = (photo.shape[0], photo.shape[1])
-        pixels = resize(to_input(encoder, photo), NATIVE.at(*size, 1.0, encoder.patch_size))
+        native = (photo.shape[0], photo.shape[1])
+        pixels = resize(to_input(encoder, photo), Sizing(size).at(*native, 1.0, encoder.patch_size))
         features = [encoder.encoder(one) for one in (pixels, pixels.flip(-1))]
         for name, network in networks.items():
             plain, mirrored = (network.segment(one)[0] for one in features)
-            logits = upsample(plain + mirrored.flip(-1), size)
+            logits = upsample(plain + mirrored.flip(-1), native)
             scores[name].update(logits.argmax(dim=0), truth)
             if name in after:
                 (refined,) = crf_labels([logits.softmax(dim=0)], [photo], PUBLISHED_CRF)
