@@ -24,6 +24,10 @@ WRONG = [
     (NetworkConfig, "aux_layer", 0),
     (NetworkConfig, "prototypes", 1),
     (NetworkConfig, "drop_path", 1.5),
+    (NetworkConfig, "decoder_width", 0),
+    (NetworkConfig, "projector_bottleneck", -1),
+    (RunConfig, "seed", -1),
+    (RunConfig, "workers", -2),
     (ViewConfig, "size", 0),
     (ViewConfig, "scale", (0.0, 1.0)),
     (ViewConfig, "scale", (0.9, 0.5)),
@@ -155,3 +159,10 @@ def test_replace_names_what_does_not_exist():
 def test_some_names_of_many():
     assert list_some(["a", "b"]) == "a, b"
     assert list_some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize("precision", ["64-true", "64"])
+def test_double_precision_is_for_the_plain_step(precision):
+    with pytest.raises(TagsegError, match=r"run\.precision is '64.*or --speed\.step plain"):
+        Config(run=RunConfig(precision=precision))
+    assert Config(run=RunConfig(precision=precision), speed=SpeedConfig(step="plain"))

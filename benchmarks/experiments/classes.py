@@ -1,10 +1,10 @@
 """IoU of each class: networks of the method ``frozen`` from tags beside the same from ground-truth masks.
 
     python benchmarks/experiments/classes.py [--quick] [--data animals|voc20mix] [--photos 1044] [--seeds 3]
-        [--runs FOLDER] [--chart FILE]
+        [--runs FOLDER] [--chart FILE] [--pictures FILE]
 
-Trainings and scores are those of stages.py; ``--runs`` keeps or finds the trainings. ``--chart`` draws the table.
-Development data needed.
+Trainings and scores are those of stages.py; ``--runs`` keeps or finds the trainings. ``--chart`` draws the table,
+``--pictures`` the masks that both networks of seed 0 give the photos of docs/photos. Development data needed.
 ``--quick``: 60 photos at 160 px, 30 steps, one seed, 20 photos of ``val``. Prints a table and, last, one line of JSON:
 training photos and IoU in % of each class, means over the seeds.
 """
@@ -15,21 +15,31 @@ import argparse
 import math
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
+
+from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``shared``
 
 from stages import SIZE, configuration, results_of, trained, validation_images
 
-from shared import ANIMALS, PHOTOS, WEIGHTS, arguments_of, machine, print_json, require, table
+import tagseg
+from shared import ANIMALS, PHOTOS, ROOT, WEIGHTS, arguments_of, machine, print_json, require, table
 from tagseg.config import Config, replace
 from tagseg.data import sources
+from tagseg.data.images import read_image
+from tagseg.inference.export import blend
 from tagseg.model.network import Network
 
 SOURCES = {"tags": "spectral", "masks": "masks"}
 """What is learnt from, and its ``labels.source``."""
+
+
+TILE, GAP = 150, 4
+"""Pixels of a picture's side, and between pictures."""
 
 
 class Row(NamedTuple):
@@ -48,6 +58,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         runs = Path(arguments.runs or scratch)
         rows = rows_of(configuration(arguments, runs), runs, arguments)
+        if arguments.pictures:
+            sheet([runs / f"{kind}_0" for kind in SOURCES], SIZE[arguments.data]).save(arguments.pictures)
     title = f"{arguments.data}, {arguments.seeds} seed(s), {machine()}"
     printed = [(row.name, str(row.photos), f"{row.tags:.1f}", f"{row.masks:.1f}") for row in rows]
     table(title, ("class", "training photos", "IoU from tags, %", "from masks"), printed)
@@ -68,7 +80,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--photos", type=int, default=1_044, help="number of training photos of animals")
     parser.add_argument("--seeds", type=int, default=3, help="number of trainings")
     parser.add_argument("--runs", default="", help="folder to keep the trainings in")
-    parser.add_argument("--chart", default="", help="picture to draw")
+    parser.add_argument("--chart", default="", help="picture of the table to draw")
+    parser.add_argument("--pictures", default="", help="picture of masks to draw")
     arguments = parser.parse_args()
     arguments.limit = 0
     if arguments.quick:
@@ -115,6 +128,20 @@ def draw(rows: list[Row], path: Path) -> None:
     axes.legend(loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
+
+
+def sheet(models: Sequence[Path], size: int | None) -> Image.Image:
+    """The photos of docs/photos in the first line, and below them what each network sees in them."""
+    photos = sorted((ROOT / "docs" / "photos").glob("*.jpg"))
+    picture = Image.new("RGB", (len(photos) * (TILE + GAP), (1 + len(models)) * (TILE + GAP)), "white")
+    predictors = [tagseg.Predictor(model, scales=(1.0,), size=size) for model in models]
+    for column, path in enumerate(photos):
+        photo = read_image(path)
+        masks = [blend(photo, each(path).labels, 0.55, 1, each.network.colours) for each in predictors]
+        for line, shown in enumerate((photo, *masks)):
+            tile = ImageOps.fit(Image.fromarray(shown), (TILE, TILE))
+            picture.paste(tile, (column * (TILE + GAP), line * (TILE + GAP)))
+    return picture
 
 
 if __name__ == "__main__":

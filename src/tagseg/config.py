@@ -18,7 +18,7 @@ from tagseg.errors import TagsegError
 from tagseg.fsr.config import FSRConfig
 from tagseg.model.config import NetworkConfig
 from tagseg.old_names import moved
-from tagseg.settings import AtLeastOne, Count, MethodConfig, Section, When
+from tagseg.settings import AtLeastOne, Count, MethodConfig, Section, Seed, When, Workers
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class RunConfig(Section):
     """Images a step, over all devices."""
     accumulate: AtLeastOne = 1
     """Number of parts a batch is split into on each device (gradient accumulation)."""
-    seed: int = 0
+    seed: Seed = 0
     """Every random draw derives from it."""
-    workers: int = -1
+    workers: Workers = -1
     """Loader workers a device; -1 chooses by the number of cores."""
     accelerator: str = "auto"
     """``auto``, ``cpu``, ``gpu`` … (Lightning's Trainer)."""
@@ -69,8 +69,9 @@ class RunConfig(Section):
     """Number of machines."""
     strategy: str = "auto"
     """Lightning's strategy, e.g. ``ddp``."""
-    precision: str = "32"
-    """``32``, ``bf16-mixed``, ``16-mixed`` … (Lightning's Trainer)."""
+    precision: Literal["32", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16", "16", "64"] = "32"
+    """Lightning's: ``32``, ``bf16-mixed``, ``16-mixed``; ``64-true`` with the plain step. The others are short for
+    these."""
     matmul_precision: Literal["highest", "high", "medium"] = "high"
     """Precision of float32 matrix products while training (``torch.set_float32_matmul_precision``): ``high`` is TF32 on
     a GPU that has it, ``highest`` is float32 throughout. The former value is restored afterwards."""
@@ -116,6 +117,8 @@ class Config:
         if isinstance(method, FSRConfig) and method.mask.choice != "none" and size % method.mask.block:
             fitting = ", ".join(str(block) for block in range(8, size + 1) if size % block == 0)
             method.mask.refuse("block", method.mask.block, f"a divisor of views.size = {size} ({fitting})")
+        if self.run.precision.startswith("64") and type(method).STEPWISE and self.speed.step != "plain":
+            self.run.refuse("precision", self.run.precision, "32, bf16-mixed or 16-mixed, or --speed.step plain")
         if self.beyond.labels == "network" and not self.network.start:
             self.network.refuse("start", "", "the network that makes the labels of beyond.labels network")
         if self.beyond.start_share and isinstance(method, FSRConfig) and not self.network.start:

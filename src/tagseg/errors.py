@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 LONGEST = 1000
 """Characters of the longest message that is shown whole."""
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "Storage size calculation overflowed")
 _JOINERS = "\u200c\u200d"
 """Not printable by Python, but parts of words and emojis."""
 

@@ -28,7 +28,7 @@ class Within:
 
     def accepts(self, value: Any) -> bool:
         """Whether a number lies in the interval."""
-        if not isinstance(value, int | float):
+        if not isinstance(value, int | float) or value in (math.inf, -math.inf):
             return False
         return (self.least < value if self.open else self.least <= value) and value <= self.most
 
@@ -55,6 +55,8 @@ class NotEmpty:
         return isinstance(value, tuple | list) and len(value) > 0
 
 
+LARGEST = 2**32 - 1
+"""Of integers: the largest seed. What is counted is fewer, and numbers beyond 64 bits end other programs in errors."""
 Share: TypeAlias = Annotated[float, Within(0, 1, expected="a number from 0 to 1")]
 InnerShare: TypeAlias = Annotated[float, Within(1e-6, 1 - 1e-6, expected="a number between 0 and 1")]
 OpenShare: TypeAlias = Annotated[float, Within(0, 1, open=True, expected="a number above 0 and at most 1")]
@@ -63,7 +65,9 @@ NotNegative: TypeAlias = Annotated[float, Within(0, expected="0 or more")]
 Count: TypeAlias = Annotated[int, Within(0, expected="0 or more")]
 AtLeastOne: TypeAlias = Annotated[int, Within(1, expected="1 or more")]
 AtLeastTwo: TypeAlias = Annotated[int, Within(2, expected="at least 2")]
-Pixels: TypeAlias = Annotated[int, Within(1, expected="a positive number of pixels")]
+Seed: TypeAlias = Annotated[int, Within(0, LARGEST, expected=f"an integer from 0 to {LARGEST:,}")]
+Workers: TypeAlias = Annotated[int, Within(-1, expected="-1 or more")]
+Pixels: TypeAlias = Annotated[int, Within(1, 65_535, expected="a positive number of pixels, at most 65,535")]
 FromTheEnd: TypeAlias = Annotated[int, Within(most=-1, expected="a negative number, counted from the end")]
 When: TypeAlias = Annotated[int | float, StepOrShare()]
 Options: TypeAlias = dict
@@ -71,6 +75,9 @@ Options: TypeAlias = dict
 ``class_path`` in a configuration file names."""
 
 Constraint = Within | StepOrShare | NotEmpty
+
+
+WAY_OUT = ": change it in the config file or by its flag"
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,7 @@ class Section:
 
     def refuse(self, name: str, value: object, expected: str) -> None:
         """Raise the ``TagsegError`` that names a setting, its value, what was expected, and the way out."""
-        raise TagsegError(
-            f"{self.SECTION}.{name} is {value!r}, expected {expected}: change it in the config file or by its flag"
-        )
+        raise TagsegError(f"{self.SECTION}.{name} is {value!r}, expected {expected}{WAY_OUT}")
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,8 @@ def violated(kind: Any, value: Any) -> str:
         expected = {k: violated(k, value) for k in arguments}
         fits = [expected[k] for k in arguments if _is_of(k, value)]
         return "" if "" in expected.values() else next(iter(fits), " or ".join(expected.values()))
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"a number of at most {LARGEST:,}"
     return "" if _is_of(kind, value) else _TYPES.get(origin or kind, str(kind))
 
 

@@ -36,3 +36,8 @@ def test_it_changes_neither_weights_nor_random_numbers_nor_the_mode(tmp_path):
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_network_in_double_precision_is_timed_in_it(tmp_path):
+    network = Network(frozen_config(tmp_path, tmp_path).network, CLASSES).double()
+    assert min(expected_seconds(network, 32, 10, 30, 4, CPU)) > 0

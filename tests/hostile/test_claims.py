@@ -72,7 +72,7 @@ DESCRIBED: dict[str, dict[str, object]] = {
     "many tokens": {"reg_tokens": 10**9},
 }  # fmt: skip
 HEADS: dict[str, object] = {
-    "prototypes": 10**10,
+    "prototypes": 10**9,
     "decoder_width": 10**8,
     "projector_width": 10**9,
     "encoder": "vit_giant_patch14_dinov2",
@@ -87,6 +87,13 @@ def test_a_network_file_describes_no_larger_network_than_its_weights(kind: str, 
     )
     saved_as(tmp_path / "net.safetensors", told)
     assert_bounded(lambda: load_network(tmp_path / "net.safetensors"), "describes a larger network than its")
+
+
+@pytest.mark.parametrize("name", ["decoder_width", "projector_width", "prototypes", "decoder_dilation"])
+@pytest.mark.parametrize("value", [10**30, -(10**30), 0])
+def test_a_network_file_with_impossible_sizes_is_one_line(name: str, value: int, tmp_path: Path) -> None:
+    saved_as(tmp_path / "net.safetensors", {"encoder_options": dict(TINY.encoder_options), name: value})
+    assert_bounded(lambda: load_network(tmp_path / "net.safetensors"), f"net.safetensors: damaged, network.{name} is")
 
 
 def test_tensors_of_any_shape_are_not_made(tmp_path: Path) -> None:

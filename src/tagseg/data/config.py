@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tagseg.settings import Count, Options, Pixels, Section, Share
+from tagseg.settings import AtLeastOne, Count, Options, Pixels, Section, Share
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class DataConfig(Section):
     pixels; ``auto`` takes them as displayed, unless sizes and outlines of COCO's JSON tell otherwise."""
     untagged: bool = True
     """Keep images without tags, which are all background; the published COCO lists omit them."""
-    scenes: int = 400
+    scenes: AtLeastOne = 400
     """Number of training scenes of the ``scenes`` source; there are a quarter as many for validation."""
 
     def __post_init__(self) -> None:

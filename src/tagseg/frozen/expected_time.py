@@ -21,7 +21,7 @@ def expected_seconds(
     Draws no random numbers and changes no weights.
     """
     grid = side // network.patch_size
-    maps = torch.zeros(batch, 2 * network.encoder.width, grid, grid, device=device)
+    maps = torch.zeros(batch, 2 * network.encoder.width, grid, grid, device=device, dtype=_precision(network))
     labels = torch.zeros(batch, FINER * grid, FINER * grid, dtype=torch.long, device=device)
     place = next(network.parameters()).device
     with evaluating(network.to(device)):
@@ -38,9 +38,14 @@ def encoder_seconds(network: Network, side: int, device: torch.device) -> float:
 
     Draws no random numbers and changes no weights.
     """
-    images = torch.zeros(2, 3, side, side, device=device)
+    images = torch.zeros(2, 3, side, side, device=device, dtype=_precision(network))
     with evaluating(network):
         return _seconds(lambda: _encoded(network, images), device) / len(images)
+
+
+def _precision(network: Network) -> torch.dtype:
+    """Of its weights, e.g. float64 with ``--run.precision 64-true``."""
+    return next(network.parameters()).dtype
 
 
 @torch.no_grad()

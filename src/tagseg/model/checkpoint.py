@@ -24,6 +24,7 @@ from tagseg.model.hub import PUBLISHED, fetched, is_hub_address
 from tagseg.model.network import Network
 from tagseg.model.network_file import readable
 from tagseg.model.pretrained import READS_FILES
+from tagseg.settings import WAY_OUT
 
 FORMAT = "tagseg-network-1"
 NAMES = ("best.safetensors", "last.safetensors")
@@ -166,7 +167,11 @@ def _described(path: Path, metadata: dict[str, str]) -> Network:
             f"{path}: its network has settings that this version of tagseg does not know ({list_some(unknown)}): use "
             "the version that saved it"
         )
-    return Network(NetworkConfig(**values), tuple(classes), pool, _colours(path, metadata, len(classes) + 1))
+    try:
+        config = NetworkConfig(**values)
+    except TagsegError as error:
+        raise TagsegError(f"{path}: damaged, {str(error).removesuffix(WAY_OUT)}: copy or save it again") from error
+    return Network(config, tuple(classes), pool, _colours(path, metadata, len(classes) + 1))
 
 
 def _keep_to_itself(values: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tagseg.settings import AtLeastTwo, FromTheEnd, Options, Section, Share
+from tagseg.settings import AtLeastOne, AtLeastTwo, Count, FromTheEnd, Options, Section, Share
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class NetworkConfig(Section):
     """Block whose output feeds the auxiliary classifier, counted from the end (-3: the 10th of 12)."""
     aggregation: Literal["attention", "average", "max"] = "attention"
     """How patch tokens become the global token: the paper's multi-token cross-attention, average or max pooling."""
-    aggregation_depth: int = 2
+    aggregation_depth: Count = 2
     """Number of cross-attention blocks."""
     decoder: Literal["largefov", "conv"] = "largefov"
     """``largefov``: the paper's, on the final map; ``conv``: one 3×3 convolution on final and auxiliary map, which the
     method ``frozen`` uses."""
     tag_prior: bool = False
     """Make classes that the photo as a whole seems not to show less likely at each patch; for the decoder ``conv``."""
-    decoder_width: int = 512
+    decoder_width: AtLeastOne = 512
     """Channels of the decoder."""
-    decoder_dilation: int = 5
+    decoder_dilation: AtLeastOne = 5
     """Dilation of LargeFOV's two 3×3 convolutions."""
-    projector_width: int = 2048
+    projector_width: AtLeastOne = 2048
     """Hidden width of the projector."""
-    projector_bottleneck: int = 256
+    projector_bottleneck: AtLeastOne = 256
     """Width before the projector's last layer."""
     prototypes: AtLeastTwo = 4096
     """P, number of outputs of the projector."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tagseg.config import Config, RunConfig, replace
 from tagseg.data.dataset import TaggedImages
@@ -170,26 +171,42 @@ def make_trainer(
     if takes_pictures(run):
         own.append(Pictures(run.pictures, pace.every, pace))
     own.append(ExportNetworks(folder))
-    return Trainer(
-        accelerator=run.accelerator,
-        devices=run.devices,
-        num_nodes=run.nodes,
-        strategy=strategy_for(run),
-        precision=run.precision,  # type: ignore[arg-type]
-        max_steps=run.steps,
-        val_check_interval=every if scored else None,
-        check_val_every_n_epoch=None,
-        limit_val_batches=None if scored else 0,
-        num_sanity_val_steps=0,
-        log_every_n_steps=run.log_every,
-        logger=make_loggers(run, folder, resumed[1]),
-        callbacks=[*own, *checkpoints(folder, every, monitor, steps), *callbacks],
-        plugins=WholeCheckpoints(resumed[0]) if writes_one_file(run.strategy) else None,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
+    with _explained(run):
+        return Trainer(
+            accelerator=run.accelerator,
+            devices=run.devices,
+            num_nodes=run.nodes,
+            strategy=strategy_for(run),
+            precision=run.precision,
+            max_steps=run.steps,
+            val_check_interval=every if scored else None,
+            check_val_every_n_epoch=None,
+            limit_val_batches=None if scored else 0,
+            num_sanity_val_steps=0,
+            log_every_n_steps=run.log_every,
+            logger=make_loggers(run, folder, resumed[1]),
+            callbacks=[*own, *checkpoints(folder, every, monitor, steps), *callbacks],
+            plugins=WholeCheckpoints(resumed[0]) if writes_one_file(run.strategy) else None,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+
+
+@contextmanager
+def _explained(run: RunConfig) -> Iterator[None]:
+    """What Lightning refuses of accelerator, devices and strategy, as one line."""
+    try:
+        yield
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        if isinstance(error, TagsegError):
+            raise
+        reason = str(error).partition(". ")[0].rstrip(".")
+        raise TagsegError(
+            f"a training cannot run with run.accelerator {run.accelerator!r}, run.devices {run.devices!r} and "
+            f"run.strategy {run.strategy!r} here ({reason}): leave them out, or see docs/processes.md"
+        ) from error
 
 
 def strategy_for(run: RunConfig) -> str | Strategy:
