@@ -412,3 +412,17 @@ def test_too_little_memory_is_one_line_wherever_it_is_met(capsys, monkeypatch, e
     message = capsys.readouterr().err
     assert message.startswith("tagseg: error: not enough memory (")
     assert message.count("\n") == 1
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", LONG], ["predict", LONG, "."], ["train", "--resume", LONG], ["report", LONG]]
+)
+def test_a_name_that_no_disk_takes_is_one_line(capsys, arguments):
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert "File name too long" in message or "no such" in message
+    assert message.strip().splitlines()[-1].startswith("tagseg: error: ")
+    assert "Traceback" not in message

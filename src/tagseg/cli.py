@@ -16,6 +16,8 @@ from tagseg.terminal import OneLine
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EFBIG)
 """What the system says of a disk, a quota or a file that is full."""
+_NOT_REACHED = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+"""What it says of a path that was given and is none, or is not ours."""
 VERBS = ("check", "train", "label", "predict", "review", "evaluate", "export", "report", "serve", "demo")
 """Each is a file of ``tagseg.verbs`` with a function ``run``, which takes the arguments and returns the exit code."""
 USAGE = """usage: tagseg VERB ...
@@ -78,6 +80,10 @@ def _code_of(arguments: list[str]) -> int:
         print(f"tagseg: error: not enough memory ({printable(str(error), 200)}): {way_out}", file=sys.stderr)
         return 2
     except OSError as error:
+        if error.errno in _NOT_REACHED:
+            name = printable(str(error.filename), 200)
+            print(f"tagseg: error: {name}: {error.strerror}, expected a file or folder to use", file=sys.stderr)
+            return 2
         if error.errno not in _NO_ROOM:
             raise
         leave_terminal((1,))  # what could not be printed would be tried again at the end

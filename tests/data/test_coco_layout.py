@@ -133,3 +133,11 @@ def test_usual_names_of_splits():
     assert [usual_name(n) for n in ("train2014", "Training", "valid", "validation", "val_2017", "test", "mine")] == [
         *("train", "train", "val", "val", "val", "test", "mine")
     ]
+
+
+def test_names_that_no_disk_takes_are_looked_for_and_not_found(tmp_path):
+    config = lay(tmp_path, "annotations/instances_train.json", "train/a.jpg")
+    found = tmp_path / "annotations" / "instances_train.json"
+    assert (
+        choose_images(config, tmp_path, found, "train", ["b" * 300 + ".jpg", "a\0b.jpg", "a.jpg"]) == tmp_path / "train"
+    )

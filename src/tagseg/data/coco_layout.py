@@ -161,7 +161,7 @@ def choose_images(config: DataConfig, root: Path, annotations: Path, split: str,
     for folder in present:
         for name in (each.lstrip("/") for each in names[:20]):  # a path of another machine is no path here
             parts = (name, name.removeprefix(f"{folder.name}/"), name.rpartition("/")[2])
-            if any((folder / part).is_file() for part in parts):
+            if any(os.path.isfile(folder / part) for part in parts):  # no error where a name is too long
                 return folder
     likely = [folder for folder in present if folder not in (beside, root, root / "annotations")]
     if not likely:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,7 +95,7 @@ def _file(stored: Any, folder: Path, index: int, where: str) -> Path:
     """The file of a photo; written, if it has none."""
     path, content = (stored.get("path"), stored.get("bytes")) if isinstance(stored, dict) else (None, None)
     if content is None:
-        if path and Path(path).is_file():
+        if path and os.path.isfile(path):  # no error where a name is too long
             return Path(path)
         raise TagsegError(f"{where} has neither a photo nor the path of one that exists ({path}), expected an image")
     extension = Path(path or "").suffix.lower()
