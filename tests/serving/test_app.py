@@ -52,6 +52,12 @@ def test_nothing_else_is_served(served, path):
     assert_told(served.get(path), 404, "/docs for the API")
 
 
+def test_a_setting_with_a_line_end_in_its_name_is_one_line(served):
+    answer = served.post("/api/results/zip", json={"ids": [], "form\x85ats": ["npz"]})
+    assert_told(answer, 422, "/docs describes what is expected")
+    assert answer.json()["error"].isprintable()
+
+
 def test_another_method_is_told(served):
     assert_told(served.delete("/api/info"), 405, "/docs lists")
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, printable
 from tagseg.serving import routes_collection, routes_page, routes_try
 from tagseg.serving.answers import App
 from tagseg.serving.body_limit import BodyLimit
@@ -103,6 +103,8 @@ def _status(error: Exception) -> int:
         return 400 if unreadable else 422
     if isinstance(error, TagsegError):
         return {UnknownPhoto: 404, OutOfDate: 409}.get(type(error), 422)
+    if isinstance(error, UnicodeDecodeError):
+        return 400
     return 503 if isinstance(error, MemoryError | Gone) else 500
 
 
@@ -114,6 +116,8 @@ def _line(error: Exception) -> str:
         return _TEXTS[error.status_code] if plain else " ".join(str(error.detail).split())
     if isinstance(error, RequestValidationError):
         return _first_of(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "the request is not UTF-8, expected what /docs describes"
     if isinstance(error, MemoryError):
         return "there is too little memory for this request: make the photo smaller"
     return "the request was left" if isinstance(error, Gone) else "an error of tagseg: the terminal tells more"
@@ -124,4 +128,4 @@ def _first_of(error: RequestValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     if first["type"] == "json_invalid":
         return "the request is no readable JSON, expected what /docs describes"
-    return f"{place or 'the request'}: {first['msg'][:200]}: /docs describes what is expected"
+    return printable(f"{place or 'the request'}: {first['msg'][:200]}: /docs describes what is expected")
