@@ -24,10 +24,10 @@ from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``shared``
 
-from stages import SIZE, configuration, results_of, trained, validation_images
+from stages import SIZE, configuration, parser_of, results_of, trained, validation_images, with_limits
 
 import tagseg
-from shared import ANIMALS, PHOTOS, ROOT, WEIGHTS, arguments_of, machine, print_json, require, table
+from shared import ANIMALS, PHOTOS, ROOT, WEIGHTS, machine, print_json, require, table
 from tagseg.config import Config, replace
 from tagseg.data import sources
 from tagseg.data.images import read_image
@@ -75,18 +75,10 @@ def known(value: float) -> float | None:
 
 def parsed() -> argparse.Namespace:
     """The arguments."""
-    parser = arguments_of(__doc__, "60 photos at 160 px, 30 steps, one seed, 20 photos of val")
-    parser.add_argument("--data", choices=("animals", "voc20mix"), default="voc20mix", help="photos")
-    parser.add_argument("--photos", type=int, default=1_044, help="number of training photos of animals")
-    parser.add_argument("--seeds", type=int, default=3, help="number of trainings")
-    parser.add_argument("--runs", default="", help="folder to keep the trainings in")
+    parser = parser_of(__doc__, "voc20mix")
     parser.add_argument("--chart", default="", help="picture of the table to draw")
     parser.add_argument("--pictures", default="", help="picture of masks to draw")
-    arguments = parser.parse_args()
-    arguments.limit = 0
-    if arguments.quick:
-        arguments.photos, arguments.seeds, arguments.limit = 60, 1, 20
-    return arguments
+    return with_limits(parser.parse_args())
 
 
 def rows_of(config: Config, runs: Path, arguments: argparse.Namespace) -> list[Row]:

@@ -82,14 +82,24 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     """The arguments."""
-    parser = arguments_of(__doc__, "60 photos at 160 px, 30 steps, one seed, 20 photos of val")
-    parser.add_argument("--data", choices=("animals", "voc20mix"), default="animals", help="photos")
-    parser.add_argument("--photos", type=int, default=1_044, help="number of training photos of animals")
-    parser.add_argument("--seeds", type=int, default=3, help="number of trainings")
+    parser = parser_of(__doc__, "animals")
     parser.add_argument("--tuning", type=int, default=0, help="steps of training the whole network from there")
     parser.add_argument("--crf", action="store_true", help="also score after the dense CRF")
+    return with_limits(parser.parse_args())
+
+
+def parser_of(description: str | None, data: str) -> argparse.ArgumentParser:
+    """A parser of what all have: photos, seeds, folder of the trainings."""
+    parser = arguments_of(description, "60 photos at 160 px, 30 steps, one seed, 20 photos of val")
+    parser.add_argument("--data", choices=("animals", "voc20mix"), default=data, help="photos")
+    parser.add_argument("--photos", type=int, default=1_044, help="number of training photos of animals")
+    parser.add_argument("--seeds", type=int, default=3, help="number of trainings")
     parser.add_argument("--runs", default="", help="folder to keep the trainings in")
-    arguments = parser.parse_args()
+    return parser
+
+
+def with_limits(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with ``limit``, the number of photos of ``val`` (0: all), and what ``--quick`` leaves out."""
     arguments.limit = 0
     if arguments.quick:
         arguments.photos, arguments.seeds, arguments.limit = 60, 1, 20
