@@ -5,7 +5,8 @@
 A DeiT-Ti with random weights of the decoder labels photos of voc12_animals with the plain path and with two workers of
 a local Ray. Then workers are killed (SIGKILL) at random moments, the whole run is killed and started again, and one is
 stopped with Ctrl-C: afterwards the files must be those of the plain path, byte for byte, none may be written twice
-by the second start, and no process may be left. The last line is JSON.
+by the second start, and no process may be left. Starting Ray takes 10 to 20 seconds each time; ``--quick`` starts it
+twice. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ PATIENCE = 900
 
 def main() -> None:
     """Measure, break, compare."""
-    parser = arguments_of(__doc__, "24 photos, two kills")
+    parser = arguments_of(__doc__, "24 photos, one kill, no run is stopped")
     parser.add_argument("--photos", type=int, default=200, help="number of photos")
     parser.add_argument("--kills", type=int, default=10, help="workers to kill")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
@@ -55,15 +56,18 @@ def main() -> None:
     require(ANIMALS, WEIGHTS)
     if subprocess.run([sys.executable, "-c", "import ray.data"], capture_output=True, check=False).returncode:
         stop('Ray Data is not installed: pip install "tagseg[ray]"')
-    photos, kills = (24, 2) if arguments.quick else (arguments.photos, arguments.kills)
+    photos, kills = (24, 1) if arguments.quick else (arguments.photos, arguments.kills)
     with tempfile.TemporaryDirectory() as place:
         trial = Trial(Path(place), photos, random.Random(arguments.seed))
         plain, _ = trial.timed("plain")
         ray, start = trial.timed("ray", "--engine", "ray")
         identical = [trial.same("ray")]
         killed = trial.kill_workers(kills, identical)
-        rewritten, left = trial.stop_runs()
-        identical += [trial.same("again"), trial.same_in_a_pipeline()]
+        rewritten, left, restarts = 0, 0, 0
+        if not arguments.quick:
+            rewritten, left = trial.stop_runs()
+            restarts = 2
+            identical += [trial.same("again"), trial.same_in_a_pipeline()]
     names = 100_000 if arguments.quick else 1_000_000
     seconds, megabytes = cost_of_names(names)
     rows = [
@@ -77,7 +81,7 @@ def main() -> None:
     print_json(
         {
             "photos": photos, "plain_per_second": round(photos / plain, 3), "ray_per_second": round(photos / ray, 3),
-            "ray_start_seconds": round(start, 1), "kills": killed, "restarts": 2, "rewritten": rewritten,
+            "ray_start_seconds": round(start, 1), "kills": killed, "restarts": restarts, "rewritten": rewritten,
             "processes_left": left, "names": names, "names_mb": round(megabytes, 1), "identical": all(identical),
         }
     )  # fmt: skip
