@@ -24,19 +24,25 @@ from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for ``shared``
 
-from stages import SIZE, configuration, parser_of, results_of, trained, validation_images, with_limits
+from stages import (
+    SIZE,
+    SOURCES,
+    configuration,
+    parser_of,
+    results_of,
+    supervised,
+    trained,
+    validation_images,
+    with_limits,
+)
 
 import tagseg
 from shared import ANIMALS, PHOTOS, ROOT, WEIGHTS, machine, print_json, require, table
-from tagseg.config import Config, replace
+from tagseg.config import Config
 from tagseg.data import sources
 from tagseg.data.images import read_image
 from tagseg.inference.export import blend
 from tagseg.model.network import Network
-
-SOURCES = {"tags": "spectral", "masks": "masks"}
-"""What is learnt from, and its ``labels.source``."""
-
 
 TILE, GAP = 150, 4
 """Pixels of a picture's side, and between pictures."""
@@ -85,9 +91,8 @@ def rows_of(config: Config, runs: Path, arguments: argparse.Namespace) -> list[R
     """Background, then the classes, the best from masks first."""
     networks: dict[tuple[str, int], Network] = {}
     for seed in range(arguments.seeds):
-        for kind, source in SOURCES.items():
-            run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
-            networks[kind, seed] = trained(replace(config, labels={"source": source}, run=run))
+        for kind in SOURCES:
+            networks[kind, seed] = trained(supervised(config, runs, kind, seed))
     results = results_of(networks, validation_images(config, arguments.limit), SIZE[arguments.data])
     training = sources.load(config.data, config.data.train_split, masks=False)
     photos = [len(training), *training.tag_matrix().sum(axis=0).astype(int).tolist()]

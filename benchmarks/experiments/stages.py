@@ -57,6 +57,8 @@ TUNING: dict[str, dict[str, Any]] = {
     "optimiser": {"rate": 2e-5, "layer_decay": 0.75},
 }  # fmt: skip
 """Training of the whole network from a decoder on frozen features, without the method's masking."""
+SOURCES = {"tags": "spectral", "masks": "masks"}
+"""What is learnt from, and its ``labels.source``."""
 SIZE = {"animals": None, "voc20mix": 320}
 """Side in pixels at which networks see the photos of ``val``; ``None``: native size."""
 
@@ -128,9 +130,8 @@ def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> R
     val, size = validation_images(config, arguments.limit), SIZE[arguments.data]
     frozen: dict[tuple[str, int], Network] = {}
     for seed in range(arguments.seeds):
-        for kind, source in (("tags", "spectral"), ("masks", "masks")):
-            run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
-            settings = replace(config, labels={"source": source}, run=run)
+        for kind in SOURCES:
+            settings = supervised(config, runs, kind, seed)
             frozen[f"+ tag prior, {kind}", seed] = trained(settings)
             frozen[f"decoder, {kind}", seed] = without_prior(trained(settings))
     priors = [key for key in frozen if arguments.crf and key[0].startswith("+ tag prior")]
@@ -152,7 +153,13 @@ def network_rows(config: Config, runs: Path, arguments: argparse.Namespace) -> R
 
 def each(seeds: int) -> list[tuple[str, int]]:
     """Supervision and seed of each training."""
-    return [(kind, seed) for kind in ("tags", "masks") for seed in range(seeds)]
+    return [(kind, seed) for kind in SOURCES for seed in range(seeds)]
+
+
+def supervised(config: Config, runs: Path, kind: str, seed: int) -> Config:
+    """The training of a decoder on frozen features from ``tags`` or ``masks``."""
+    run = {"output": str(runs / f"{kind}_{seed}"), "seed": seed}
+    return replace(config, labels={"source": SOURCES[kind]}, run=run)
 
 
 def average_of(start: Network, trained: Network) -> Network:

@@ -80,9 +80,9 @@ def _code_of(arguments: list[str]) -> int:
         print(f"tagseg: error: not enough memory ({printable(str(error), 200)}): {way_out}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno in _NOT_REACHED:
+        if error.errno in _NOT_REACHED and error.filename:
             name = printable(str(error.filename), 200)
-            print(f"tagseg: error: {name}: {error.strerror}, expected a file or folder to use", file=sys.stderr)
+            print(f"tagseg: error: cannot use {name}: {error.strerror}; give another file or folder", file=sys.stderr)
             return 2
         if error.errno not in _NO_ROOM:
             raise

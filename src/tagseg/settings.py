@@ -78,6 +78,7 @@ Constraint = Within | StepOrShare | NotEmpty
 
 
 WAY_OUT = ": change it in the config file or by its flag"
+"""The end of the message of a wrong setting; of a file's description, which has no flags, it is left out."""
 
 
 @dataclass(frozen=True)

@@ -171,12 +171,14 @@ def make_trainer(
     if takes_pictures(run):
         own.append(Pictures(run.pictures, pace.every, pace))
     own.append(ExportNetworks(folder))
+    own += checkpoints(folder, every, monitor, steps)
+    loggers, strategy = make_loggers(run, folder, resumed[1]), strategy_for(run)
     with _explained(run):
         return Trainer(
             accelerator=run.accelerator,
             devices=run.devices,
             num_nodes=run.nodes,
-            strategy=strategy_for(run),
+            strategy=strategy,
             precision=run.precision,
             max_steps=run.steps,
             val_check_interval=every if scored else None,
@@ -184,8 +186,8 @@ def make_trainer(
             limit_val_batches=None if scored else 0,
             num_sanity_val_steps=0,
             log_every_n_steps=run.log_every,
-            logger=make_loggers(run, folder, resumed[1]),
-            callbacks=[*own, *checkpoints(folder, every, monitor, steps), *callbacks],
+            logger=loggers,
+            callbacks=[*own, *callbacks],
             plugins=WholeCheckpoints(resumed[0]) if writes_one_file(run.strategy) else None,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -200,8 +202,6 @@ def _explained(run: RunConfig) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, MisconfigurationException) as error:
-        if isinstance(error, TagsegError):
-            raise
         reason = str(error).partition(". ")[0].rstrip(".")
         raise TagsegError(
             f"a training cannot run with run.accelerator {run.accelerator!r}, run.devices {run.devices!r} and "
