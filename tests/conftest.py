@@ -46,6 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("any machine")
     config.addinivalue_line("markers", "slow: trains, starts processes or takes long; `make test-fast` leaves it out")
     config.addinivalue_line("markers", "processes: starts processes of its own; leave out with -m 'not processes'")
+    config.addinivalue_line("markers", "gpu: needs a GPU and is skipped where there is none; -m gpu runs these alone")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -51,7 +51,10 @@ def test_the_page_shows_the_tables_as_they_are(architecture):
     assert shown == architecture.tables(), "run: python tools/architecture.py --write"
 
 
-INFRASTRUCTURE = {"compiled", "engine", "ops", "threads", "workspace"}
+INFRASTRUCTURE = {
+    "compiled", "cuda_graphs", "engine", "kernels", "lattice_kernels",
+    "ops", "prepared", "threads", "try_kernel", "workspace",
+}  # fmt: skip
 """Files of ``fast`` that are not a plain function again, but what the others run on."""
 
 

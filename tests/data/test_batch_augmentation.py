@@ -92,15 +92,16 @@ def test_mixed_precision_changes_nothing():
         assert torch.equal(augment(random_views(1), augmentations), plain)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_on_a_gpu():
     draws = AugmentationSampler(ViewConfig(jitter_probability=0.8, blur_probability=0.5, solarise_probability=0.3))
     with seeded(0):
         augmentations = AugmentationBatch.of([draws.draw() for _ in range(16)])
     views = random_views(16)
+    there = views.cuda()  # before waiting is an error: a copy from pageable memory waits
     torch.cuda.set_sync_debug_mode("error")
     try:
-        augmented = augment(views.cuda(), augmentations)
+        augmented = augment(there, augmentations)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert (augmented.cpu().int() - augment(views, augmentations).int()).abs().max() <= 3

@@ -139,8 +139,11 @@ def test_a_batch_moves_as_lightning_moves_it_and_its_augmentations_stay_on_the_c
     (batch,) = batches(images, tiny_config(tagged_folder, tmp_path, views=DEVICE), 1)
     moved = move_data_to_device(batch, torch.device("meta"))
     assert type(moved) is CroppedBatch
-    tensors = {moved.view1, moved.view2, moved.local, moved.tags, moved.seeds, moved.drop_path_seeds, moved.label}
-    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert {tensor.device.type for tensor in (moved.view1, moved.view2, moved.local, moved.tags, moved.label)} == {
+        "meta"
+    }
+    assert {tensor.device.type for tensor in (moved.seeds, moved.drop_path_seeds)} == {"cpu"}, "numbers are drawn there"
+    assert moved.most_tags == int(batch.tags.sum(dim=1).max()), "counted before a GPU would have to be asked"
     assert {field.device.type for field in vars(moved.augmentations).values()} == {"cpu"}
 
 

@@ -9,7 +9,7 @@ from timm.models.vision_transformer import ResPostBlock
 from tagseg.fast import cam as cam_module
 from tagseg.fast.cam import auxiliary_cam, class_cams, multi_scale_cam
 from tagseg.fast.engine import Engine
-from tagseg.fast.onednn import pack_weights
+from tagseg.fast.prepared import prepare
 from tagseg.fast.present_classes import present_classes, to_all_classes
 from tagseg.fsr import cam as plain
 from tagseg.fsr.cam import all_classes
@@ -121,16 +121,16 @@ def test_weights_that_were_packed_for_a_cam_are_forgotten(images):
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")
-def test_packed_weights_that_are_given_are_used(images):
+def test_a_prepared_encoder_that_is_given_is_used(images):
     network, engine = tiny_network(), Engine()
     classes = present_classes(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]))
-    weights = pack_weights(network.encoder.blocks, engine.cores)
+    ready = prepare(network.encoder, images, engine)
     expected = multi_scale_cam(network, images, (1.0,), classes)
     change_weights(network)  # the packed ones are from before
-    ours = multi_scale_cam(network, images, (1.0,), classes, engine, weights)
+    ours = multi_scale_cam(network, images, (1.0,), classes, engine, ready)
     assert torch.equal(ours.final, expected.final)
     assert torch.equal(ours.auxiliary, expected.auxiliary)
-    assert torch.equal(auxiliary_cam(network, images, (1.0,), classes, engine, weights), expected.auxiliary)
+    assert torch.equal(auxiliary_cam(network, images, (1.0,), classes, engine, ready), expected.auxiliary)
 
 
 def test_maps_of_the_present_classes_are_those_of_all_side_by_side(tiny, images):

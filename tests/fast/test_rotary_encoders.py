@@ -14,6 +14,8 @@ from tagseg.fast.threads import Cores
 from tagseg.fsr import cam, distillation
 from tagseg.fsr import step as plain
 from tagseg.fsr.cam import all_classes
+from tagseg.fsr.config import MaskConfig
+from tagseg.fsr.masking import masked_places
 from tagseg.model.network import evaluating
 
 from ..conftest import tiny_config
@@ -61,7 +63,7 @@ def test_packed_inputs_give_what_they_give_alone(module, final):
 
 def test_the_teacher_and_its_cams(module):
     x1, x2 = torch.randn(2, 3, 3, 24, 40)
-    masked, classes = torch.rand(3, 15) < 0.4, all_classes(torch.ones(3, 3))
+    masked, classes = masked_places(torch.rand(3, 3, 5) < 0.4, (24, 40), 8, MaskConfig()), all_classes(torch.ones(3, 3))
     with torch.no_grad(), evaluating(module.teacher):
         encoder = module.teacher.encoder
         theirs = distillation.project_teacher(module.teacher, x1, x2, masked)

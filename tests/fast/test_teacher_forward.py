@@ -10,6 +10,8 @@ from tagseg.fast import teacher_forward as module
 from tagseg.fast.engine import Engine
 from tagseg.fast.teacher_forward import encode, project_teacher
 from tagseg.fsr import distillation as plain
+from tagseg.fsr.config import MaskConfig
+from tagseg.fsr.masking import masked_places
 
 from .conftest import KINDS, network_of
 
@@ -64,10 +66,11 @@ def test_a_network_that_was_used_can_be_copied_and_pickled():
 def test_projections_equal_those_of_the_plain_form(threads, options, share, cores):
     network = network_of(**options)
     x1, x2 = images_of(2, (32, 48)), images_of(2, (32, 48), seed=1)
-    masked = torch.rand(2, 24, generator=torch.Generator().manual_seed(2)) < share
+    chosen = torch.rand(2, 4, 6, generator=torch.Generator().manual_seed(2)) < share
+    masked = masked_places(chosen, (32, 48), 8, MaskConfig())
     threads(cores)
     ours, theirs = (project(network, x1, x2, masked) for project in (project_teacher, plain.project_teacher))
-    assert ours.patches.shape == (int(masked.sum()), 32)
+    assert ours.patches.shape == (int(chosen.sum()), 32)
     for name, value in vars(theirs).items():
         assert_same(getattr(ours, name), value)
         assert not getattr(ours, name).requires_grad

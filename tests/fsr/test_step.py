@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from tagseg.config import replace
-from tagseg.data.batch import Batch
 from tagseg.fast.ops import FAST
 from tagseg.fsr.schedules import mask_choice
 from tagseg.fsr.step import PLAIN, State, mask_view2, training_step
@@ -36,7 +35,7 @@ def test_masks_cover_the_ratio_and_follow_each_images_seed(config, ops):
     early, late = mask_of(config, batch, 0, ops), mask_of(config, batch, LATE, ops)
     assert early.shape == late.shape == (3, 4, 4)
     assert early.sum((1, 2)).tolist() == late.sum((1, 2)).tolist() == [7] * 3, "0.4 of 16 blocks, rounded up"
-    last = Batch(**{name: value[2:] for name, value in vars(batch).items()})
+    last = batch.parts(3)[2]
     assert torch.equal(mask_of(config, last, 0, ops), early[2:])
     assert mask_of(replace(config, mask={"choice": "none"}), batch, LATE, ops) is None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tagseg.data.batch_augmentation import AugmentationBatch, augment
+from tagseg.data.transfer import send
 
 
 @dataclass
@@ -19,10 +21,11 @@ class Batch:
         view2: (B, 3, H, W) uint8, second random view.
         local: (B, L, 3, s, s) uint8 local crops; L is 0 unless asked for.
         tags: (B, K) float32, 0 or 1.
-        seeds: (B,) int64, one for each image, from which its random mask is drawn.
-        drop_path_seeds: (B, 2 + L) int64, one for each view and local crop, from which its drop path is drawn.
+        seeds: (B,) int64 on the CPU, one for each image, from which its random mask is drawn.
+        drop_path_seeds: (B, 2 + L) int64 on the CPU, one for each view and local crop: its drop path is drawn from it.
         label: (B, H, W) uint8, labels of view 1 that exist before the step, 255 ignored; (B, 0, 0) where the step makes
             pseudo-labels from the CAM.
+        most_tags: the highest number of tags of an image; 0: not counted, which a GPU then has to be asked for.
     """
 
     view1: Tensor
@@ -32,11 +35,22 @@ class Batch:
     seeds: Tensor
     drop_path_seeds: Tensor
     label: Tensor
+    most_tags: int = field(default=0, kw_only=True)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on a device. Seeds stay on the CPU, where random numbers are drawn; nothing waits for a GPU."""
+        device = torch.device(device)
+        most = self.most_tags or (0 if self.tags.is_cuda or not len(self.tags) else int(self.tags.sum(dim=1).max()))
+        moved: dict[str, Any] = {
+            name: send(getattr(self, name), device) for name in ("view1", "view2", "local", "tags", "label")
+        }
+        return replace(self, **moved, most_tags=most)
 
     def pin_memory(self) -> Batch:
         """Page-locked copies, for faster transfer to a GPU."""
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return type(self)(**{name: v.pin_memory() if isinstance(v, Tensor) else v for name, v in values})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        pinned: dict[str, Any] = {name: v.pin_memory() for name, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **pinned)
 
     def augmented(self) -> Batch:
         """The batch with augmented views: itself here. To be called on the training device."""
@@ -52,7 +66,9 @@ class Batch:
         return [self._images(slice(first, first + size)) for first in range(0, count * size, size)]
 
     def _images(self, chosen: slice) -> Batch:
-        return Batch(**{field.name: getattr(self, field.name)[chosen] for field in fields(Batch)})
+        values = {f.name: getattr(self, f.name) for f in fields(Batch)}
+        parts: dict[str, Any] = {name: v[chosen] if isinstance(v, Tensor) else v for name, v in values.items()}
+        return Batch(**parts)
 
 
 @dataclass
@@ -73,7 +89,8 @@ class CroppedBatch(Batch):
         if crops:
             part = self.augmentations.part(2 * count, (2 + crops) * count)
             local = augment(local.flatten(0, 1), part).unflatten(0, (count, crops))
-        return Batch(views[:count], views[count:], local, self.tags, self.seeds, self.drop_path_seeds, self.label)
+        own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(Batch)}
+        return Batch(**own | {"view1": views[:count], "view2": views[count:], "local": local})
 
     def _images(self, chosen: slice) -> Batch:
         count, crops = self.local.shape[:2]

@@ -7,20 +7,23 @@ of each operation are selected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
 from tagseg.data.augmentation import BLUR_TAPS, SOLARISE_FROM, Augmentation
+from tagseg.data.transfer import send
 
 Levels = Float[Tensor, "n 3 H W"]
 """Views as float32, 0 to 255."""
 Factors = Float[Tensor, "n 1 1 1"]
 """Strength of an operation for each view."""
+Change = Callable[[Levels, Factors], Levels]
+"""An operation."""
 
 
 @dataclass
@@ -69,28 +72,33 @@ class AugmentationBatch:
 
 def augment(views: UInt8[Tensor, "N 3 H W"], augmentations: AugmentationBatch) -> UInt8[Tensor, "N 3 H W"]:
     """The augmented views, 0 to 255, on the views' device; the argument is not changed."""
-    flip = augmentations.flip.to(views.device, non_blocking=True).view(-1, 1, 1, 1)
+    flip = send(augmentations.flip, views.device).view(-1, 1, 1, 1)
     views = torch.where(flip, views.flip(-1), views)
-    for position in range(augmentations.order.shape[1]):
-        for number, adjust in enumerate((_brightness, _contrast, _saturation, _hue)):
-            _change(views, augmentations.order[:, position] == number, adjust, augmentations.factors[:, number])
-    _change(views, augmentations.blur > 0, _blur, augmentations.blur)
-    _change(views, augmentations.solarise, _solarise, augmentations.blur)  # solarising has no strength
+    for change, rows, factor in _changes(augmentations, views.device):
+        # Values are clipped to 0 to 255 and truncated.
+        views[rows] = change(views[rows].float(), factor).clamp_(0, 255).to(torch.uint8)
     return views
 
 
-def _change(
-    views: UInt8[Tensor, "N 3 H W"],
-    which: Bool[Tensor, " N"],
-    change: Callable[[Levels, Factors], Levels],
-    factors: Float[Tensor, " N"],
-) -> None:
-    """Replace the chosen views; values are clipped to 0 to 255 and truncated."""
-    rows = which.nonzero()[:, 0]
-    if len(rows):
-        factor = factors[rows].to(views.device, non_blocking=True).view(-1, 1, 1, 1)
-        rows = rows.to(views.device, non_blocking=True)
-        views[rows] = change(views[rows].float(), factor).clamp_(0, 255).to(torch.uint8)
+def _changes(
+    augmentations: AugmentationBatch, device: torch.device
+) -> Iterator[tuple[Change, Int64[Tensor, " _n"], Float[Tensor, "_n 1 1 1"]]]:
+    """The operations in their order, each with its views and their factors; all of these in one transfer each."""
+    order, factors, blur = augmentations.order, augmentations.factors, augmentations.blur
+    jitter: tuple[Change, ...] = (_brightness, _contrast, _saturation, _hue)
+    every = [
+        (change, order[:, position] == number, factors[:, number])
+        for position in range(order.shape[1])
+        for number, change in enumerate(jitter)
+    ]
+    every += [(_blur, blur > 0, blur), (_solarise, augmentations.solarise, blur)]  # solarising has no strength
+    some = [(change, which.nonzero()[:, 0], values) for change, which, values in every if which.any()]
+    if not some:
+        return
+    counts = [len(rows) for _, rows, _ in some]
+    places = send(torch.cat([rows for _, rows, _ in some]), device).split(counts)
+    strengths = send(torch.cat([values[rows] for _, rows, values in some]), device).view(-1, 1, 1, 1).split(counts)
+    yield from zip((change for change, _, _ in some), places, strengths, strict=True)
 
 
 def _brightness(views: Levels, factor: Factors) -> Levels:

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagseg.fast.engine import Engine
-from tagseg.fast.onednn import PackedWeights, pack_weights
 from tagseg.fast.packed_tokens import Group, encode_packed
+from tagseg.fast.prepared import Prepared, prepare
 from tagseg.fast.present_classes import present_classes, to_all_classes
 from tagseg.fast.threads import part_size
 from tagseg.fsr.cam import CamClasses, Cams, all_classes, merge_mirror, normalise, scaled_size
+from tagseg.model.encoder import Encoder
 from tagseg.model.network import Network, evaluating
 
 TOKENS_AT_ONCE = {"cpu": 1_500, "cuda": 65_536}
@@ -48,7 +49,7 @@ def multi_scale_cam(
     scales: Sequence[float],
     classes: CamClasses,
     engine: Engine | None = None,
-    weights: PackedWeights | None = None,
+    prepared: Prepared | None = None,
 ) -> Cams:
     """Equals ``fsr.cam.multi_scale_cam``.
 
@@ -58,9 +59,9 @@ def multi_scale_cam(
         scales: factors of the images' size.
         classes: whose maps are wanted.
         engine: what it runs on.
-        weights: the encoder's packed weights, if they are at hand; otherwise they are packed here.
+        prepared: the network's encoder, if it is prepared already; otherwise it is prepared here.
     """
-    return Cams(*_sum_over_scales(network, images, scales, classes, engine or Engine(), weights, final=True))
+    return Cams(*_sum_over_scales(network, images, scales, classes, engine or Engine(), prepared, final=True))
 
 
 def auxiliary_cam(
@@ -69,10 +70,10 @@ def auxiliary_cam(
     scales: Sequence[float],
     classes: CamClasses,
     engine: Engine | None = None,
-    weights: PackedWeights | None = None,
+    prepared: Prepared | None = None,
 ) -> Float[Tensor, "B n H W"]:
     """Equals ``fsr.cam.auxiliary_cam``; arguments as of ``multi_scale_cam``."""
-    (auxiliary,) = _sum_over_scales(network, images, scales, classes, engine or Engine(), weights, final=False)
+    (auxiliary,) = _sum_over_scales(network, images, scales, classes, engine or Engine(), prepared, final=False)
     return auxiliary
 
 
@@ -83,7 +84,7 @@ def _sum_over_scales(
     scales: Sequence[float],
     classes: CamClasses,
     engine: Engine,
-    weights: PackedWeights | None,
+    prepared: Prepared | None,
     final: bool,
 ) -> list[Float[Tensor, "B n H W"]]:
     """Normalised sums over the scales of the final maps (if asked for) and of the auxiliary ones."""
@@ -93,12 +94,16 @@ def _sum_over_scales(
     most = TOKENS_AT_ONCE.get(device.type, TOKENS_AT_ONCE["cpu"]) // tokens
     at_once = part_size(len(images), most, device)
     parts = list(zip(images.split(at_once), classes.index.split(at_once), strict=True))
-    packed = pack_weights(network.encoder.blocks, engine.cores) if weights is None else weights
+    ready = prepare(network.encoder, images, engine) if prepared is None else prepared
+
+    def tokens_of(part: Tensor) -> tuple[Tensor, ...]:
+        inputs = [_with_mirror(part, to) for to in sizes]
+        groups = encode_packed(ready.encoder, inputs, ready.packed, engine.run_block, final)
+        return tuple(tokens for group in groups for tokens in _read(ready.encoder, group, final))
 
     def maps_of(part: tuple[Tensor, Tensor]) -> list[Tensor]:
-        inputs = [_with_mirror(part[0], to) for to in sizes]
-        groups = encode_packed(network.encoder, inputs, packed, engine.run_block, final)
-        return _maps_of_groups(network, groups, part[1], size, final)
+        tokens = ready.run(f"CAM at {sizes}, final {final}", tokens_of, part[0])
+        return _sums_of_maps(network, tokens, part[1], sizes, size, final)
 
     with evaluating(network):
         results = engine.cores.map(maps_of, parts, device)
@@ -112,15 +117,26 @@ def _with_mirror(images: Float[Tensor, "b 3 H W"], size: Size) -> Float[Tensor, 
     return torch.cat([images, images.flip(-1)])
 
 
-def _maps_of_groups(
-    network: Network, groups: list[Group], index: Int64[Tensor, "b n"], size: Size, final: bool
+def _read(encoder: Encoder, group: Group, final: bool) -> list[Float[Tensor, "b2 N D"]]:
+    """What the classifiers read of the inputs of one size: the final one, if it is asked for, and the auxiliary one."""
+    return [encoder.norm(group.tokens), group.auxiliary] if final else [group.auxiliary]
+
+
+def _sums_of_maps(
+    network: Network,
+    tokens: Sequence[Float[Tensor, "b2 _N D"]],
+    index: Int64[Tensor, "b n"],
+    sizes: Sequence[Size],
+    size: Size,
+    final: bool,
 ) -> list[Float[Tensor, "b n H W"]]:
-    """Sums over scales of the maps of each image's classes, not normalised."""
+    """Sums over scales of the maps of each image's classes, not normalised; ``tokens``: ``_read`` of each scale."""
+    classifiers = [network.classifier, network.aux_classifier] if final else [network.aux_classifier]
     sums: list[Tensor] = []
-    for group in groups:
-        maps = [_maps(group.auxiliary, network.aux_classifier, index, group.grid)]
-        if final:
-            maps.insert(0, _maps(network.encoder.norm(group.tokens), network.classifier, index, group.grid))
+    for scale, (height, width) in enumerate(sizes):
+        grid = (height // network.patch_size, width // network.patch_size)
+        read = tokens[scale * len(classifiers) :][: len(classifiers)]
+        maps = [_maps(values, classifier, index, grid) for values, classifier in zip(read, classifiers, strict=True)]
         merged = [merge_mirror(m, size) for m in maps]
         sums = [a + b for a, b in zip(sums, merged, strict=True)] if sums else merged
     return sums
@@ -131,4 +147,4 @@ def _maps(
 ) -> Float[Tensor, "b2 n h w"]:
     """ReLU of the 1×1 classifier, for each image's own classes alone."""
     weights = classifier.weight.flatten(1)[index].repeat(2, 1, 1)  # (2b, n, D): images, then their mirror images
-    return F.relu(weights @ tokens.transpose(1, 2).to(weights)).unflatten(2, grid)
+    return F.relu(weights.to(tokens.dtype) @ tokens.transpose(1, 2)).unflatten(2, grid)

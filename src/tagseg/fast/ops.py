@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 
 from torch import Tensor
 
-from tagseg.fast import cam, dense_losses, pseudo_labels, student_forward, teacher_forward
+from tagseg.fast import cam, dense_losses, masking, pseudo_labels, student_forward, teacher_forward
 from tagseg.fast.engine import Engine
-from tagseg.fast.onednn import PackedWeights, pack_weights
+from tagseg.fast.prepared import Prepared, prepare
 from tagseg.fast.present_classes import present_classes
 from tagseg.fsr.cam import CamClasses, Cams
 from tagseg.fsr.step import PLAIN, Ops
@@ -23,6 +23,8 @@ def fast_ops(engine: Engine) -> Ops:
         PLAIN,
         cam_classes=present_classes,
         auxiliary_cam=partial(cam.auxiliary_cam, engine=engine),
+        draw_mask=masking.draw_mask,
+        masked_places=masking.masked_places,
         cams=partial(cam.multi_scale_cam, engine=engine),
         encode_student=partial(student_forward.encode_student, engine=engine),
         project_teacher=partial(teacher_forward.project_teacher, engine=engine),
@@ -39,14 +41,17 @@ FAST = fast_ops(Engine())
 def sharing_weights(ops: Ops, student: Network, engine: Engine) -> Ops:
     """A fast table for one step: both CAMs of it share the student's weights, which the first of them packs."""
 
-    @cache
-    def weights() -> PackedWeights:
-        return pack_weights(student.encoder.blocks, engine.cores)
+    ready: list[Prepared] = []
+
+    def prepared(images: Tensor) -> Prepared:
+        if not ready:
+            ready.append(prepare(student.encoder, images, engine))
+        return ready[0]
 
     def auxiliary_cam(network: Network, images: Tensor, scales: Sequence[float], classes: CamClasses) -> Tensor:
-        return cam.auxiliary_cam(network, images, scales, classes, engine, weights())
+        return cam.auxiliary_cam(network, images, scales, classes, engine, prepared(images))
 
     def cams(network: Network, images: Tensor, scales: Sequence[float], classes: CamClasses) -> Cams:
-        return cam.multi_scale_cam(network, images, scales, classes, engine, weights())
+        return cam.multi_scale_cam(network, images, scales, classes, engine, prepared(images))
 
     return dataclasses.replace(ops, auxiliary_cam=auxiliary_cam, cams=cams)

@@ -16,6 +16,7 @@ from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tagseg.fast.first_tokens import first_tokens
 from tagseg.fast.onednn import FusedBlock, PackedWeights
 from tagseg.model.encoder import Encoder
 
@@ -55,7 +56,7 @@ def encode_packed(
         run: runs a block; default: ``run_block``.
         final: also run the blocks after the auxiliary one.
     """
-    embedded = [encoder.first_tokens(images) for images in inputs]
+    embedded = [first_tokens(encoder, images) for images in inputs]
     shapes = [(len(tokens), tokens.shape[1]) for tokens, _ in embedded]
     tokens = torch.cat([part.flatten(0, 1) for part, _ in embedded])
     auxiliary = tokens

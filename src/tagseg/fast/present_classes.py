@@ -9,12 +9,13 @@ from torch import Tensor
 from tagseg.fsr.cam import CamClasses
 
 
-def present_classes(tags: Float[Tensor, "B K"]) -> CamClasses:
+def present_classes(tags: Float[Tensor, "B K"], most: int = 0) -> CamClasses:
     """The present classes of each image, ascending, then absent ones up to n.
 
-    n is the highest count of tags in the batch, at least 1. Reading it makes the host wait for the device once.
+    n is ``most``, the highest count of tags in the batch, at least 1. Where it is not given it is read, for which the
+    host has to wait for a GPU.
     """
-    count = max(1, int(tags.sum(dim=1).max()))
+    count = most or max(1, int(tags.sum(dim=1).max()))
     index = tags.argsort(dim=1, descending=True, stable=True)[:, :count]
     return CamClasses(index, torch.gather(tags, 1, index))
 

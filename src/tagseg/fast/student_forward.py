@@ -13,8 +13,12 @@ import torch
 from jaxtyping import Bool, Float
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from tagseg.data.transfer import send
 from tagseg.fast.engine import Engine
+from tagseg.fast.first_tokens import first_tokens
+from tagseg.fast.half_copies import applies, with_gradient
 from tagseg.model.encoder import Encoder, Features, SeededDropPath, draw_kept
 from tagseg.model.network import Network
 
@@ -28,10 +32,14 @@ def encode_student(
 ) -> Features:
     """Arguments as of the plain form; ``engine`` is what it runs on.
 
-    On a GPU, under autocast, compiled, recomputing, with rotary positions or with blocks that are not timm's plain ones
-    it is the plain form.
+    On a GPU it takes all images at once, under autocast to bfloat16 with copies of the weights (``half_copies``). On a
+    CPU, under autocast, recomputing, with rotary positions or with blocks that are not timm's plain ones, and wherever
+    blocks are compiled, it is the plain form.
     """
     encoder, engine = student.encoder, engine or Engine()
+    if images.is_cuda and encoder.training and not engine.compiled:
+        run = _in_halves if applies(encoder, images) else _at_once
+        return run(encoder, images, mask, seeds, engine)
     if not _fits(encoder, images, engine):
         features: Features = encoder(images, mask, seeds, recompute=engine.recompute)
         return features
@@ -43,6 +51,35 @@ def encode_student(
     tokens, auxiliary = engine.cores.map_with_gradient(partial(_run, encoder), parts, _parameters(encoder, mask))
     patch = encoder.patch_size
     return encoder.features(tokens, auxiliary, (images.shape[-2] // patch, images.shape[-1] // patch))
+
+
+def _in_halves(encoder: Encoder, images: Tensor, mask: Tensor | None, seeds: Sequence[int], engine: Engine) -> Features:
+    """All images at once, with weights and tokens in bfloat16."""
+    read, copies = _read(encoder, mask), dict(engine.halves.of(encoder).named_parameters())
+    halves = dict(zip(read, with_gradient([copies[name] for name in read], list(read.values())), strict=True))
+    with torch.autocast("cuda", enabled=False):
+        given = (images.bfloat16(), mask, seeds, engine)
+        prefixed = {f"encoder.{name}": half for name, half in halves.items()}
+        result: Features = functional_call(_AtOnce(encoder), prefixed, given)
+    return result
+
+
+class _AtOnce(nn.Module):
+    """``_at_once`` as a module, whose parameters can be replaced for one pass."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, *given: Any) -> Features:
+        return _at_once(self.encoder, *given)
+
+
+def _at_once(encoder: Encoder, images: Tensor, mask: Tensor | None, seeds: Sequence[int], engine: Engine) -> Features:
+    """All images at once."""
+    tokens, grid = first_tokens(encoder, images, mask)
+    kept = send(draw_kept(encoder.drop_paths, seeds), images.device) if encoder.training else None
+    return encoder.features(*encoder.run_blocks(tokens, grid, kept, engine.recompute), grid)
 
 
 def _run(
@@ -95,10 +132,15 @@ def add_branch(
     return tokens.index_add(0, images, branch(tokens.index_select(0, images)), alpha=factor)
 
 
+def _read(encoder: Encoder, mask: Tensor | None) -> dict[str, nn.Parameter]:
+    """The parameters that the pass reads, by name."""
+    unread = ("aggregation.", "class_token", *(("mask_token",) if mask is None else ()))
+    return {name: p for name, p in encoder.named_parameters() if not name.startswith(unread)}
+
+
 def _parameters(encoder: Encoder, mask: Tensor | None) -> list[nn.Parameter]:
-    """What ``_run`` reads and trains."""
-    unread = ("norm.", "aggregation.", "class_token", *(("mask_token",) if mask is None else ()))
-    return [p for name, p in encoder.named_parameters() if p.requires_grad and not name.startswith(unread)]
+    """What ``_run`` reads and trains; the norm comes after it."""
+    return [p for name, p in _read(encoder, mask).items() if p.requires_grad and not name.startswith("norm.")]
 
 
 def _fits(encoder: Encoder, images: Tensor, engine: Engine) -> bool:

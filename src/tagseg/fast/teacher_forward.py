@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from tagseg.fast.engine import Engine
-from tagseg.fast.onednn import pack_weights
 from tagseg.fast.packed_tokens import encode_packed
+from tagseg.fast.prepared import prepare
 from tagseg.fast.threads import part_size
 from tagseg.fsr.distillation import TeacherProjections
 from tagseg.model.encoder import Encoder
@@ -23,7 +23,7 @@ def project_teacher(
     teacher: Network,
     x1: Float[Tensor, "B 3 H W"],
     x2: Float[Tensor, "B 3 H W"],
-    masked: Bool[Tensor, "B N"],
+    masked: Int64[Tensor, " M"],
     engine: Engine | None = None,
 ) -> TeacherProjections:
     """Arguments as of the plain form; ``engine`` is what it runs on."""
@@ -31,16 +31,17 @@ def project_teacher(
     token = teacher.project(teacher.encoder.aggregate(tokens[: len(x1)]))
     # The prototypes are linear: the mean of all patches' projections is the projection of the mean.
     embedded = teacher.projector.embed(teacher.encoder.norm(tokens[len(x1) :]))
-    patches = teacher.projector.prototypes(embedded[masked])
+    patches = teacher.projector.prototypes(embedded.flatten(0, 1)[masked])
     return TeacherProjections(token, patches, teacher.projector.prototypes(embedded.mean((0, 1))))
 
 
 def encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"], engine: Engine) -> Float[Tensor, "B N D"]:
     """Final patch tokens, not normalised, of normalised images; encoder in evaluation mode, no gradient."""
     size = part_size(len(images), IMAGES_AT_ONCE.get(images.device.type, IMAGES_AT_ONCE["cpu"]), images.device)
-    weights = pack_weights(encoder.blocks, engine.cores)
+    ready = prepare(encoder, images, engine)
 
-    def tokens_of(part: Tensor) -> Tensor:
-        return encode_packed(encoder, [part], weights, engine.run_block)[0].tokens
+    def tokens_of(part: Tensor) -> tuple[Tensor, ...]:
+        return (encode_packed(ready.encoder, [part], ready.packed, engine.run_block)[0].tokens,)
 
-    return torch.cat(engine.cores.map(tokens_of, images.split(size), images.device))
+    parts = engine.cores.map(lambda part: ready.run("teacher", tokens_of, part)[0], images.split(size), images.device)
+    return torch.cat(parts)

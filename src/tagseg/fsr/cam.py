@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -49,8 +50,17 @@ class Cams:
     auxiliary: Tensor
 
 
-def all_classes(tags: Float[Tensor, "B K"]) -> CamClasses:
-    """All K classes of each image."""
+@runtime_checkable
+class ChooseClasses(Protocol):
+    """From the tags of a batch to the classes whose maps are computed."""
+
+    def __call__(self, tags: Float[Tensor, "B K"], most: int = 0) -> CamClasses:
+        """``most``: the highest number of tags of an image, if it is known."""
+        ...
+
+
+def all_classes(tags: Float[Tensor, "B K"], most: int = 0) -> CamClasses:
+    """All K classes of each image, however many of them one has at most."""
     return CamClasses(torch.arange(tags.shape[1], device=tags.device).expand(tags.shape), tags)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from tagseg.distributed import averaged
@@ -107,12 +107,14 @@ class Targets:
 
 @torch.no_grad()
 def project_teacher(
-    teacher: Network, x1: Float[Tensor, "B 3 H W"], x2: Float[Tensor, "B 3 H W"], masked: Bool[Tensor, "B N"]
+    teacher: Network, x1: Float[Tensor, "B 3 H W"], x2: Float[Tensor, "B 3 H W"], masked: Int64[Tensor, " M"]
 ) -> TeacherProjections:
-    """The teacher on both views, normalised and unmasked; ``masked``: the patches of view 2 to compare."""
+    """The teacher on both views, normalised and unmasked; ``masked``: the places of the patches to compare."""
     view1, view2 = teacher.encoder(x1), teacher.encoder(x2)
     patches = teacher.project(view2.patch_list())
-    return TeacherProjections(teacher.project(view1.global_token()), patches[masked], patches.mean((0, 1)))
+    return TeacherProjections(
+        teacher.project(view1.global_token()), patches.flatten(0, 1)[masked], patches.mean((0, 1))
+    )
 
 
 def published_targets(
@@ -168,7 +170,7 @@ def uncertain_loss(
     target = torch.softmax(_full(teacher - centre) / teacher_temperature, dim=-1)
     cross, entropy = _cross_entropy(target, student, student_temperature)
     counts = mask.sum(dim=1)
-    weights = (1 / counts.clamp(min=1) / len(mask)).repeat_interleave(counts)
+    weights = (1 / counts.clamp(min=1) / len(mask)).repeat_interleave(counts, output_size=len(cross))
     return _distilled((cross * weights).sum(), (entropy * weights).sum())
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tagseg.data.batch import Batch
-from tagseg.fsr.cam import CamClasses, Cams, all_classes, auxiliary_cam, multi_scale_cam
-from tagseg.fsr.config import DistillationConfig, EnergyConfig, FSRConfig, LabelConfig
+from tagseg.fsr.cam import CamClasses, Cams, ChooseClasses, all_classes, auxiliary_cam, multi_scale_cam
+from tagseg.fsr.config import DistillationConfig, EnergyConfig, FSRConfig, LabelConfig, MaskConfig
 from tagseg.fsr.distillation import (
     Centres,
     Targets,
@@ -39,7 +40,7 @@ from tagseg.fsr.losses import (
     pair_counts,
     pixel_counts,
 )
-from tagseg.fsr.masking import draw_mask
+from tagseg.fsr.masking import draw_mask, masked_places
 from tagseg.fsr.partition import UNCERTAIN, partition
 from tagseg.fsr.pseudo_labels import patch_label, pseudo_label
 from tagseg.fsr.schedules import loss_weights, mask_choice
@@ -60,10 +61,14 @@ def encode_student(student: Network, images: Images, mask: Mask | None, seeds: S
 class Ops:
     """The operations of a step that have a plain and a faster form. Each field names its plain function."""
 
-    cam_classes: Callable[[Tensor], CamClasses]
+    cam_classes: ChooseClasses
     """``cam.all_classes``: the classes whose maps are computed."""
     auxiliary_cam: Callable[[Network, Tensor, Sequence[float], CamClasses], Tensor]
     """``cam.auxiliary_cam``."""
+    draw_mask: Callable[[Tensor, Tensor | None, tuple[int, int], int, MaskConfig, torch.device], Mask]
+    """``masking.draw_mask``."""
+    masked_places: Callable[[Mask, tuple[int, int], int, MaskConfig], Tensor]
+    """``masking.masked_places``."""
     cams: Callable[[Network, Tensor, Sequence[float], CamClasses], Cams]
     """``cam.multi_scale_cam``."""
     encode_student: Callable[[Network, Tensor, Tensor | None, Sequence[int]], Features]
@@ -83,6 +88,8 @@ class Ops:
 PLAIN = Ops(
     cam_classes=all_classes,
     auxiliary_cam=auxiliary_cam,
+    draw_mask=draw_mask,
+    masked_places=masked_places,
     cams=multi_scale_cam,
     encode_student=encode_student,
     project_teacher=project_teacher,
@@ -126,6 +133,7 @@ class Supervision:
 
     Attributes:
         mask: (B, h, w) masked patches of view 2.
+        masked: (M,) int64, their places among the B · h · w patches.
         teacher: its projections of both views.
         targets: what those are centred with and divided by.
         patch_label: (B, h, w) of view 1, for L_aff.
@@ -135,6 +143,7 @@ class Supervision:
     """
 
     mask: Mask | None = None
+    masked: Tensor | None = None
     teacher: TeacherProjections | None = None
     targets: Targets | None = None
     patch_label: Tensor | None = None
@@ -184,8 +193,7 @@ def supervise(
 def supervision_of(state: State, batch: Batch, step: int, steps: int, config: FSRConfig, ops: Ops) -> Supervision:
     """Mask, teacher and labels of a batch, or of a part of one. Called without gradient."""
     student, weights = state.student, loss_weights(step, steps, config)
-    classes = ops.cam_classes(batch.tags)
-    made = Supervision()
+    classes, made = ops.cam_classes(batch.tags, batch.most_tags), Supervision()
 
     # 1. Two random views of each image, drawn by the loader.
     x1, x2 = student.normalise(batch.view1), student.normalise(batch.view2)
@@ -195,7 +203,9 @@ def supervision_of(state: State, batch: Batch, step: int, steps: int, config: FS
 
     # 3. Teacher on [x1; x2], unmasked.
     if made.mask is not None and (weights["certain"] or weights["uncertain"]):
-        made.teacher = ops.project_teacher(state.teacher, x1, x2, made.mask.flatten(1))
+        size = (x2.shape[-2], x2.shape[-1])
+        made.masked = ops.masked_places(made.mask, size, student.patch_size, config.mask)
+        made.teacher = ops.project_teacher(state.teacher, x1, x2, made.masked)
 
     # 4. Multi-scale CAM of view 1 → pseudo-labels.
     dense, has_labels = weights["segmentation"] or weights["energy"], batch.label.numel() > 0
@@ -207,7 +217,7 @@ def supervision_of(state: State, batch: Batch, step: int, steps: int, config: FS
     if dense and has_labels:
         made.label = batch.label.long()
     elif dense:
-        image = unit_range(batch.view1, x1)
+        image = batch.view1.to(x1.dtype) / 255
         made.label = classes.class_label(ops.pseudo_label(image, cams.final, classes.tags, config.labels))
     return made
 
@@ -232,8 +242,8 @@ def student_losses(
         seeds = batch.drop_path_seeds[:, :2].T.flatten().tolist()
         both = ops.encode_student(student, images, torch.cat([torch.zeros_like(made.mask), made.mask]), seeds)
         view1, view2 = both[: len(x1)], both[len(x1) :]
-        if made.teacher is not None and made.targets is not None:
-            terms, health = distil(student, view2, made.mask, made.teacher, made.targets, batch, config.distillation)
+        if made.teacher is not None:
+            terms, health = distil(student, view2, batch, config.distillation)
 
     # 5. Losses that read view 1.
     logits, aux_logits = student.classify(view1)
@@ -258,25 +268,20 @@ def mask_view2(
     uncertain = None
     if choice == "uncertain":
         cam = ops.auxiliary_cam(student, x2, config.cam.scales, classes)
-        uncertain = partition(cam, classes.tags, unit_range(batch.view2, x2), config.partition) == UNCERTAIN
-    return draw_mask(batch.seeds, uncertain, (x2.shape[-2], x2.shape[-1]), student.patch_size, config.mask)
+        uncertain = partition(cam, classes.tags, batch.view2.to(x2.dtype) / 255, config.partition) == UNCERTAIN
+    size = (x2.shape[-2], x2.shape[-1])
+    return ops.draw_mask(batch.seeds, uncertain, size, student.patch_size, config.mask, x2.device)
 
 
 def distil(
-    student: Network,
-    view2: Features,
-    mask: Mask,
-    teacher: TeacherProjections,
-    targets: Targets,
-    batch: Batch,
-    config: DistillationConfig,
+    student: Network, view2: Features, batch: SupervisedBatch, config: DistillationConfig
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """L_unc and L_cer, and their health: the student's masked view 2 against the teacher's projections."""
-    masked, temperature = mask.flatten(1), config.student_temperature
-    patches = student.project(view2.patch_list()[masked])
-    uncertain = uncertain_loss(
-        patches, teacher.patches, masked, targets.patch_centre, temperature, targets.patch_temperature
-    )
+    made: Any = batch.supervision  # mask, teacher and targets are there, as the caller has seen
+    teacher, targets, temperature = made.teacher, made.targets, config.student_temperature
+    patches, mask = student.project(view2.patch_list().flatten(0, 1)[made.masked]), made.mask.flatten(1)
+    centre = targets.patch_centre
+    uncertain = uncertain_loss(patches, teacher.patches, mask, centre, temperature, targets.patch_temperature)
     tokens = student.project(torch.cat([view2.global_token(), local_tokens(student, batch)]))
     certain = certain_loss(tokens, teacher.token, targets.token_centre, temperature, targets.token_temperature)
     terms = {"uncertain": uncertain.loss, "certain": certain.loss}
@@ -292,8 +297,3 @@ def local_tokens(student: Network, batch: Batch) -> Float[Tensor, "M D"]:
         student.normalise(crops), seeds=batch.drop_path_seeds[:, 2:].T.flatten().tolist()
     )
     return features.global_token()
-
-
-def unit_range(view: Tensor, like: Tensor) -> Images:
-    """An 8-bit view in [0, 1]."""
-    return view.to(like.dtype) / 255

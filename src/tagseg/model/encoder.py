@@ -123,12 +123,29 @@ class Encoder(nn.Module):
         """Patch tokens after the last and after the auxiliary block, both (B, N, D), and the patch grid."""
         tokens, grid = self.first_tokens(images, mask)
         kept = None if seeds is None or not self.training else draw_kept(self.drop_paths, seeds).to(tokens.device)
+        return *self.run_blocks(tokens, grid, kept, recompute), grid
+
+    def run_blocks(
+        self,
+        tokens: Float[Tensor, "B _T D"],
+        grid: tuple[int, int],
+        kept: Bool[Tensor, "blocks branches B"] | None = None,
+        recompute: bool = False,
+    ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N D"]]:
+        """From what ``first_tokens`` gives to the patch tokens after the last and after the auxiliary block.
+
+        Args:
+            tokens: register tokens, where there are any, then the patches.
+            grid: of the patches.
+            kept: which images keep which branch of which block (``draw_kept``); without it drop path is drawn.
+            recompute: recompute the blocks in the backward pass.
+        """
         auxiliary, rotations = tokens, self.rotations(grid)
         for index in range(len(self.blocks)):
             tokens = self._block(index, tokens, rotations, kept, recompute)
             if index == self.aux_index:
                 auxiliary = tokens
-        return tokens[:, self.registers :], auxiliary[:, self.registers :], grid
+        return tokens[:, self.registers :], auxiliary[:, self.registers :]
 
     def first_tokens(
         self, images: Float[Tensor, "B 3 H W"], mask: Bool[Tensor, "B h w"] | None = None

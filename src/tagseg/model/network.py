@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -128,11 +129,14 @@ class Network(nn.Module):
     def normalise(self, images: Shaped[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
         """Images of 0 to 255, 8-bit or float: scaled to [0, 1], mean subtracted, divided by the deviation."""
         dtype = torch.promote_types(torch.float32, self.classifier.weight.dtype)
-        mean, std = (
-            torch.tensor(values, device=images.device, dtype=dtype).view(3, 1, 1)
-            for values in (self.config.mean, self.config.std)
-        )
+        mean, std = (_a_channel(tuple(values), images.device, dtype) for values in (self.config.mean, self.config.std))
         return (images.to(dtype) / 255 - mean) / std
+
+
+@lru_cache(maxsize=16)
+def _a_channel(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Float[Tensor, "3 1 1"]:
+    """One number a channel; cached, as the host waits for a GPU whenever it sends one."""
+    return torch.tensor(values, device=device, dtype=dtype).view(3, 1, 1)
 
 
 @contextmanager

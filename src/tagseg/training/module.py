@@ -9,6 +9,7 @@ import lightning
 import torch
 from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
+from torch.optim import Optimizer
 
 from tagseg.data.batch import Batch, ScoreBatch
 from tagseg.data.seeds import seed_of
@@ -18,7 +19,7 @@ from tagseg.methods.method import Method
 from tagseg.training.accumulation import share_losses
 from tagseg.training.collapse import Watch
 from tagseg.training.collapse_advice import watch_of
-from tagseg.training.finite import check_finite
+from tagseg.training.finite import FiniteCheck
 from tagseg.training.optimiser import adopt_rates, make_optimiser
 from tagseg.training.signs import shown, with_similarity
 from tagseg.training.stops import Stops
@@ -40,6 +41,7 @@ class TrainingModule(lightning.LightningModule):
         self.validation = Validation(names, method.SCORED, len(method.trained.classes), method.cam)
         self.watch: Watch | None = watch_of(self.config, method)
         self.stops = Stops()
+        self.finite: FiniteCheck | None = None
 
     def on_fit_start(self) -> None:
         """The networks are on their device."""
@@ -65,7 +67,7 @@ class TrainingModule(lightning.LightningModule):
         # Means over all processes: if one process stopped alone, the others would wait for it.
         asked = {"stop": losses.total.new_tensor(float(self.stops.received is not None))} if process_count() > 1 else {}
         means = averaged_by_name(named | losses.signs | asked)
-        check_finite({name: means[f"train/{name}"] for name in losses.terms}, step)
+        self.finite = FiniteCheck({name: means[f"train/{name}"] for name in losses.terms}, step)
         if asked:
             self.stops.hear(float(means["stop"]))
         signs = with_similarity({name: means[name] for name in losses.signs}, len(batch.tags) * process_count())
@@ -85,6 +87,11 @@ class TrainingModule(lightning.LightningModule):
         """Lightning calls it after ``training_step``, which by then has the gradients of all parts but the last."""
         if self.config.run.accumulate == 1:
             super().optimizer_zero_grad(*args, **kwargs)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Refuse losses that are not finite: the gradients are there, no weight has changed."""
+        if self.finite is not None:
+            self.finite.require()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """AdamW step, then the method's own update."""

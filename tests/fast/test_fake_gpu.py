@@ -1,0 +1,54 @@
+"""The fast step as a GPU would run it, up to the losses: nothing waits for the GPU, nothing is on the wrong device."""
+
+import pytest
+import torch
+
+from tagseg.fast.engine import Engine
+from tagseg.fast.ops import fast_ops, sharing_weights
+from tagseg.fsr.step import PLAIN, State, training_step
+
+from ..conftest import tiny_config
+from ..fake_gpu import Launches, autocast_on_gpu, batch_to_gpu, fake_gpu, to_gpu
+from ..steps import LATE, batch_of, module_of
+
+pytest.importorskip("triton", reason="Triton is not installed: its kernels cannot be replaced")
+
+
+@pytest.fixture
+def state_and_config(tmp_path):
+    config = tiny_config(tmp_path, tmp_path)
+    module = module_of(config)
+    return module, config
+
+
+def losses_on_gpu(module, config, batch, monkeypatch, ops_of, autocast=False):
+    """The losses of a late step, and what it launches."""
+    with fake_gpu(monkeypatch) as mode:
+        to_gpu(module, mode)
+        there = batch_to_gpu(batch, mode)
+        state = State(module.student, module.teacher, module.centres)
+        with Launches() as launches, autocast_on_gpu(autocast):
+            losses = training_step(state, there, LATE, config.run.steps, config.fsr, ops_of(module.student))
+    return losses, launches.counts
+
+
+def fast(student):
+    engine = Engine()
+    return sharing_weights(fast_ops(engine), student, engine)
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+def test_no_operation_of_a_step_waits_for_the_gpu(state_and_config, monkeypatch, autocast):
+    module, config = state_and_config
+    batch = batch_of([[1, 0, 0], [0, 1, 1]]).to("cpu")
+    losses, _ = losses_on_gpu(module, config, batch, monkeypatch, fast, autocast)
+    assert set(losses.terms) == {"uncertain", "certain", "classification", "affinity", "segmentation", "energy"}
+    assert {value.device.type for value in losses.terms.values()} == {"cuda"}
+    assert {value.dtype for value in losses.terms.values()} == {torch.float32}
+
+
+def test_what_asks_a_gpu_for_a_value_is_found(state_and_config, monkeypatch):
+    """The plain step counts each image's tags, and the fast one does where the loader has not."""
+    module, config = state_and_config
+    with pytest.raises(Exception, match=r"local_scalar_dense|nonzero"):
+        losses_on_gpu(module, config, batch_of([[1, 0, 0]]).to("cpu"), monkeypatch, lambda student: PLAIN)
