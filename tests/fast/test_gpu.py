@@ -13,7 +13,7 @@ from tagseg.pairwise.lattice import pixel_features
 
 from ..pairwise.conftest import photo, soft
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+pytestmark = pytest.mark.gpu
 METHODS = pytest.mark.parametrize("method", ["exact", "lattice"])
 
 
@@ -37,7 +37,8 @@ def test_the_crf(method):
     assert (ours.argmax(1).cpu() == expected.argmax(1)).double().mean() >= 0.998
     pictures = list(images.permute(0, 2, 3, 1).contiguous().numpy())
     labels = crf_labels(list(probabilities.cuda()), pictures, config)
-    assert all((torch.from_numpy(a) == b.argmax(0).cpu()).all() for a, b in zip(labels, ours, strict=True))
+    for one, q in zip(labels, ours, strict=True):
+        assert (torch.from_numpy(one) == q.argmax(0).cpu()).double().mean() >= 0.999, "sums have no fixed order"
 
 
 @METHODS

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from tagseg.fast import bilateral as fast
 from tagseg.pairwise import bilateral as plain
-from tagseg.pairwise.bilateral import MOST_EXACT, choose
+from tagseg.pairwise.bilateral import MOST_EXACT, SLOW_EXACT, choose
 from tagseg.pairwise.exact import exact_filter
 from tagseg.pairwise.lattice import Lattice, mass, pixel_features
 
@@ -57,6 +57,21 @@ def test_a_gpu_sums_more_points_exactly():
 @pytest.mark.parametrize("points", [1, 10**7])
 def test_a_chosen_method_is_kept(method, points):
     assert choose(method, points, "cpu") == choose(method, points, "cuda") == method
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_that_exact_is_slow_is_said_once(device, caplog):
+    plain._warn_of_time.cache_clear()
+    most = SLOW_EXACT.get(device, SLOW_EXACT["cpu"])
+    for method in ("auto", "lattice"):
+        choose(method, 10 * most, device)
+    choose("exact", most, device)
+    assert not caplog.messages
+    for _ in range(2):
+        choose("exact", most + 1, device)
+    (message,) = caplog.messages
+    assert "ten times" in message
+    assert f"{most:,} pixels" in message
 
 
 def test_exact_is_the_exact_sum(gaussian_filter):

@@ -1,4 +1,7 @@
-"""Equals ``pairwise.crf.dense_crf``: compiled loops on a CPU, one image a core, images of any sizes."""
+"""Equals ``pairwise.crf.dense_crf``, for images of any sizes.
+
+On a CPU in compiled loops, one image a core; on a GPU by kernels, some images of one size at a time.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from torch import Tensor
 
 from tagseg.errors import TagsegError
 from tagseg.fast.bilateral import exact_filter
+from tagseg.fast.kernels import kernels_serve
 from tagseg.fast.workspace import Workspace, Workspaces
 from tagseg.pairwise.bilateral import choose
 from tagseg.pairwise.config import PUBLISHED_CRF, CrfConfig
@@ -21,6 +25,7 @@ from tagseg.pairwise.mean_field import mean_field
 
 if TYPE_CHECKING:
     from tagseg.fast.mean_field import CpuMarginals
+    from tagseg.fast.mean_field_gpu import GpuMarginals
 
 R = TypeVar("R")
 
@@ -46,6 +51,10 @@ def dense_crf(
             many pixels for the exact filter on a CPU.
     """
     planes, pictures = crf_input(probabilities, images, config)
+    if _on_kernels(planes, config):
+        from tagseg.fast.crf_batches import gpu_dense_crf
+
+        return gpu_dense_crf(planes, pictures.to(planes.device), config)
     if not _in_loops(planes, config):
         return mean_field(planes, pictures.to(planes.device).float(), config, exact_filter)
     pixels = [picture.permute(1, 2, 0).contiguous().cpu().numpy() for picture in pictures]
@@ -60,8 +69,15 @@ def crf_marginals(
     config: CrfConfig,
     workspaces: Workspaces | None = None,
 ) -> list[Float[Tensor, "C _H _W"]]:
-    """As ``dense_crf``, for images of any sizes; on a CPU the lattice has one image a core."""
-    return _each_image(_checked(probabilities, images), config, workspaces, _planes, _same)
+    """As ``dense_crf``, for images of any sizes; ``workspaces`` are the compiled loops'."""
+
+    def from_kernels(marginals: GpuMarginals, planes: Tensor) -> list[Tensor]:
+        return list(marginals.planes(planes.flatten(2)).view(planes.shape))
+
+    pairs = _pairs(probabilities, images)
+    return _some_at_a_time(
+        pairs, config, lambda others: _each_image(others, config, workspaces, _planes, _same), from_kernels
+    )
 
 
 @torch.no_grad()
@@ -75,7 +91,34 @@ def crf_labels(
     most = max((len(planes) for planes in probabilities), default=0)
     if most > 256:
         raise TagsegError(f"cannot write {most} classes as 8-bit labels, expected at most 256: use crf_marginals")
-    return _each_image(_checked(probabilities, images), config, workspaces, _labels, _largest)
+
+    def from_kernels(marginals: GpuMarginals, planes: Tensor) -> list[ndarray]:
+        return list(marginals.labels().view(len(planes), *planes.shape[2:]).cpu().numpy())
+
+    pairs = _pairs(probabilities, images)
+    return _some_at_a_time(
+        pairs, config, lambda others: _each_image(others, config, workspaces, _labels, _largest), from_kernels
+    )
+
+
+def _some_at_a_time(
+    pairs: Sequence[tuple[Tensor, ndarray]],
+    config: CrfConfig,
+    each_image: Callable[[Sequence[tuple[Tensor, ndarray]]], list[R]],
+    from_kernels: Callable[[GpuMarginals, Tensor], Sequence[R]],
+) -> list[R]:
+    """The requested result of each pair in order: by the kernels in batches where they apply, else of each image."""
+    on_gpu = [_on_kernels(planes, config) for planes, _ in pairs]
+    others = [pair for pair, gpu in zip(pairs, on_gpu, strict=True) if not gpu]
+    for planes, image in others:
+        check_input(planes[None], 1, *image.shape[:2])
+    rest = iter(each_image(others))
+    if len(others) == len(pairs):
+        return list(rest)
+    from tagseg.fast.crf_batches import in_batches
+
+    found = iter(in_batches([pair for pair, gpu in zip(pairs, on_gpu, strict=True) if gpu], config, from_kernels))
+    return [next(found) if gpu else next(rest) for gpu in on_gpu]
 
 
 def _each_image(
@@ -111,12 +154,10 @@ def _same(marginals: Float[Tensor, "C H W"]) -> Float[Tensor, "C H W"]:
     return marginals
 
 
-def _checked(probabilities: Sequence[Tensor], images: Sequence[ndarray]) -> list[tuple[Tensor, ndarray]]:
+def _pairs(probabilities: Sequence[Tensor], images: Sequence[ndarray]) -> list[tuple[Tensor, ndarray]]:
     """Pairs of probabilities and image; the probabilities are detached, as ``no_grad`` holds for one thread alone."""
     if len(probabilities) != len(images):
         raise TagsegError(f"a dense CRF got {len(probabilities)} probability maps and {len(images)} images")
-    for planes, image in zip(probabilities, images, strict=True):
-        check_input(planes[None], 1, *image.shape[:2])
     return [(planes.detach(), image) for planes, image in zip(probabilities, images, strict=True)]
 
 
@@ -134,3 +175,9 @@ def _in_loops(planes: Float[Tensor, "*_ H W"], config: CrfConfig) -> bool:
     """Whether the compiled loops apply: the lattice on a CPU."""
     device = planes.device.type
     return device == "cpu" and choose(config.method, planes.shape[-2] * planes.shape[-1], device) == "lattice"
+
+
+def _on_kernels(planes: Float[Tensor, "*_ H W"], config: CrfConfig) -> bool:
+    """Whether the kernels apply: the lattice on a GPU, for which Triton is installed."""
+    pixels = planes.shape[-2] * planes.shape[-1]
+    return kernels_serve(planes) and choose(config.method, pixels, planes.device.type) == "lattice"

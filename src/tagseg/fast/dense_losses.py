@@ -2,7 +2,7 @@
 
 In the plain form logits, log-softmax, softmax and their gradients lie in memory at full size for every image and class:
 gigabytes with COCO's 81 classes. Here some rows of an image are computed, read and dropped, in the forward pass and
-again in the backward pass.
+again in the backward pass. On a GPU with Triton kernels compute each pixel's values where they read them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from torch.nn import functional as F
 from tagseg.data.dataset import IGNORE
 from tagseg.fast.bilateral import lattice_scale_filter
 from tagseg.fast.engine import Engine
+from tagseg.fast.kernels import kernels_serve
 from tagseg.fsr.config import EnergyConfig
 from tagseg.fsr.energy import Filter, dense_energy, gated_neighbours
 from tagseg.fsr.losses import pixel_weights, segmentation_loss
 from tagseg.pairwise.exact import full_precision
+from tagseg.pairwise.lattice import pixel_bounds
 
 CACHED = 65_536
 """Numbers of one band on a CPU: what stays in a core's cache."""
@@ -45,7 +47,7 @@ def dense_losses(
             upsampled = _pixels(logits.float(), (height, width))
             losses = {"segmentation": segmentation_loss(upsampled, label, counts)}
             if energy is not None:
-                losses["energy"] = dense_energy(upsampled, image, label, energy, _filter(engine))
+                losses["energy"] = dense_energy(upsampled, image, label, energy, _filter(engine, label, energy))
             return losses
         weights = pixel_weights(label, counts)
         segmentation, regularisation = _Dense.apply(logits.float(), label, weights, image, energy, engine)
@@ -65,28 +67,38 @@ class _Dense(torch.autograd.Function):
         config: EnergyConfig | None,
         engine: Engine,
     ) -> tuple[Tensor, Tensor]:
-        known = torch.where(label == IGNORE, 0, label)
-        bands = _Bands(logits, known.shape[-2:])
-        images = list(zip(logits, known, weights, strict=True))
+        ctx.bands = None if kernels_serve(logits) else _Bands(logits, label.shape[-2:])
         half = config is not None
-        results = engine.cores.map(lambda one: bands.entropy_and_half(*one, half=half), images, logits.device)
-        segmentation = torch.stack([entropy for entropy, _ in results]).sum()
+        if ctx.bands is None:
+            from tagseg.fast import dense_losses_triton as kernels
+
+            logits, known, weights = logits.contiguous(), label.contiguous(), weights.float().contiguous()
+            segmentation, log_sums = kernels.entropy(logits, known, weights)
+            soft = kernels.half_softmax(logits, log_sums) if half else None
+        else:
+            known, log_sums = torch.where(label == IGNORE, 0, label), logits.new_zeros(0)
+            segmentation, soft = ctx.bands.entropies_and_halves(logits, known, weights, half, engine)
         energy, gated, ctx.factor = logits.new_zeros(()), logits.new_zeros(0), 0.0
-        if config is not None:
-            soft = torch.stack([half_size for _, half_size in results if half_size is not None])
-            gated = gated_neighbours(soft, image, label, config, _filter(engine))
+        if config is not None and soft is not None:
+            gated = gated_neighbours(soft, image, label, config, _filter(engine, label, config))
             energy = -(soft * gated).sum() * config.scale
             ctx.factor = -2 * config.scale / 4  # a quarter: each pixel of four
-        ctx.save_for_backward(logits, known, weights, gated)
-        ctx.bands, ctx.engine = bands, engine
+        ctx.save_for_backward(logits, known, weights, gated, log_sums)
+        ctx.engine = engine
         return segmentation, energy
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        logits, known, weights, gated = ctx.saved_tensors
-        of_segmentation, of_energy = grad_outputs
-        pulls = gated * (ctx.factor * of_energy) if len(gated) else [None] * len(logits)
+        logits, known, weights, gated, log_sums = ctx.saved_tensors
+        of_segmentation, of_pull = grad_outputs[0], ctx.factor * grad_outputs[1]
+        if ctx.bands is None:
+            from tagseg.fast import dense_losses_triton as kernels
+
+            pull = gated if len(gated) else None
+            gradient = kernels.gradient(logits, known, weights, log_sums, of_segmentation, pull, of_pull)
+            return gradient, None, None, None, None, None
+        pulls = gated * of_pull if len(gated) else [None] * len(logits)
         images = list(zip(logits, known, weights * of_segmentation, pulls, strict=True))
         with full_precision(logits.device.type):
             gradients = ctx.engine.cores.map(lambda one: ctx.bands.gradient(*one), images, logits.device)
@@ -110,6 +122,20 @@ class _Bands:
         if logits.device.type == "cpu":
             at_once = max(2, CACHED // (logits.shape[1] * width) // 2 * 2)
         self.bands = [slice(first, first + at_once) for first in range(0, height, at_once)]
+
+    def entropies_and_halves(
+        self,
+        logits: Float[Tensor, "B C h w"],
+        known: Int64[Tensor, "B H W"],
+        weights: Float[Tensor, "B H W"],
+        half: bool,
+        engine: Engine,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "B C h2 w2"] | None]:
+        """The sum of the images' entropies, and each one's softmax at half resolution."""
+        images = list(zip(logits, known, weights, strict=True))
+        results = engine.cores.map(lambda one: self.entropy_and_half(*one, half=half), images, logits.device)
+        halves = [half_size for _, half_size in results if half_size is not None]
+        return torch.stack([entropy for entropy, _ in results]).sum(), torch.stack(halves) if half else None
 
     def entropy_and_half(
         self, grid: Float[Tensor, "C h w"], known: Int64[Tensor, "H W"], weight: Float[Tensor, "H W"], half: bool
@@ -156,5 +182,8 @@ def _pixels(grid: Float[Tensor, "B C h w"], size: tuple[int, int]) -> Float[Tens
     return F.interpolate(grid, size=size, mode="bilinear", align_corners=False)
 
 
-def _filter(engine: Engine) -> Filter:
-    return partial(lattice_scale_filter, workspaces=engine.workspaces)
+def _filter(engine: Engine, label: Int64[Tensor, "B H W"], config: EnergyConfig) -> Filter:
+    """The filter, told between which values the features of the halved image lie, so that a GPU need not be asked."""
+    height, width = (max(1, side // 2) for side in label.shape[-2:])
+    bounds = pixel_bounds(height, width, config.sigma_xy / 2, config.sigma_rgb)
+    return partial(lattice_scale_filter, workspaces=engine.workspaces, bounds=bounds)

@@ -1,4 +1,7 @@
-"""Equals ``fsr.par.refine``: one neighbour at a time, so that memory does not grow with their number."""
+"""Equals ``fsr.par.refine``: fused GPU kernels, or one neighbour at a time.
+
+One at a time, memory does not grow with their number; the kernels keep the weights alone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tagseg.fast.kernels import kernels_serve
 from tagseg.fsr.config import LabelConfig
 from tagseg.fsr.par import DIRECTIONS, at_least_float32, neighbours, position_weights
 
@@ -16,6 +20,10 @@ def refine(
     image: Float[Tensor, "B 3 h w"], maps: Float[Tensor, "B M h w"], config: LabelConfig
 ) -> Float[Tensor, "B M h w"]:
     """Refined maps; arguments as of ``fsr.par.refine``. Each channel is refined on its own."""
+    if _kernels_serve(image, maps):
+        from tagseg.fast import par_triton
+
+        return par_triton.refine(image, maps, config)
     weights = neighbour_weights(image, config)
     for _ in range(config.refine_iterations):
         refined = torch.zeros_like(maps)
@@ -23,6 +31,14 @@ def refine(
             refined.addcmul_(weights[:, j : j + 1], neighbour)
         maps = refined
     return maps
+
+
+def _kernels_serve(image: Tensor, maps: Tensor) -> bool:
+    """On a GPU with Triton, in float32 and where no gradient is asked for, as in every step."""
+    if not (image.is_cuda and kernels_serve(maps)):
+        return False
+    needs_gradient = torch.is_grad_enabled() and (image.requires_grad or maps.requires_grad)
+    return maps.dtype == torch.float32 and image.dtype != torch.float64 and not needs_gradient
 
 
 def neighbour_weights(image: Float[Tensor, "B 3 h w"], config: LabelConfig) -> Float[Tensor, "B J h w"]:

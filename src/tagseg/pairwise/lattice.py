@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,14 +17,23 @@ from torch import Tensor
 
 from tagseg.errors import TagsegError
 
+Bounds: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Least and most of each feature."""
+
 
 def pixel_features(image: Float[Tensor, "B 3 H W"], sigma_xy: float, sigma_rgb: float) -> Float[Tensor, "B N 5"]:
     """Position over ``sigma_xy`` and colour over ``sigma_rgb`` of each pixel; colours in 0 to 255, N = H·W."""
     h, w = image.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    y, x = torch.meshgrid(*(torch.arange(side, device=image.device) for side in (h, w)), indexing="ij")
     position = torch.stack([x, y]).to(image).flatten(1).T / sigma_xy
     colour = image.flatten(2).transpose(1, 2) / sigma_rgb
     return torch.cat([position.expand(len(image), -1, -1), colour], dim=2)
+
+
+def pixel_bounds(height: int, width: int, sigma_xy: float, sigma_rgb: float) -> Bounds:
+    """Between which the ``pixel_features`` of any image of this size lie."""
+    most = ((width - 1) / sigma_xy, (height - 1) / sigma_xy, *[255 / sigma_rgb] * 3)
+    return (0.0,) * 5, most
 
 
 def elevation(features: int) -> Float[Tensor, "V F"]:
