@@ -1,4 +1,5 @@
 import logging
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,23 @@ def test_automatic_on_a_gpu_keeps_to_the_budget(folder, monkeypatch):
     monkeypatch.setattr(batches, "GPU_PIXELS", 3 * 2 * 40 * 56)
     run(Batches(), folder, look, torch.device("cuda"))
     assert max(counts) == 3, "mirror images count"
+
+
+def test_several_threads_read_for_a_gpu_and_remarks_keep_their_order(folder):
+    deep = photo(40, 40)[..., 0].astype(np.uint16) << 4  # 12 bits a value, which is remarked on
+    for index in (2, 8, 10):
+        Image.fromarray(deep).save(folder[index])
+    work, plain = Batches(4), Batches(4)
+    threads: set[str] = set()
+
+    def look(photos):
+        threads.update(thread.name for thread in threading.enumerate())
+        return [int(photo.sum()) for photo in photos]
+
+    assert run(work, folder, look, torch.device("cuda")) == run(plain, folder, look)
+    assert work.remarks == plain.remarks != {}
+    assert any(name.startswith("tagseg-read") for name in threads)
+    assert not any(thread.name.startswith("tagseg") for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError(), MemoryError(), RuntimeError("not enough memory: x")])

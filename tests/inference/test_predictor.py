@@ -14,9 +14,11 @@ from PIL import Image
 
 import tagseg
 from tagseg.errors import TagsegError
+from tagseg.inference import label_maps, predictor
+from tagseg.inference.multi_scale import PhotoLogits
 from tagseg.inference.predictor import Predictor
 from tagseg.inference.result import Result
-from tagseg.inference.segment import multi_scale_logits, to_input
+from tagseg.inference.segment import Sizing, multi_scale_logits, to_input
 from tagseg.model.checkpoint import save_network
 from tagseg.pairwise.config import CrfConfig
 
@@ -207,6 +209,42 @@ def test_with_a_crf_the_plain_mask_is_had_too(network):
     assert not same(both, plain)
     assert plain.refined is None
     assert tagseg.load(network, **EXACT, **FAST)(pixels).plain is None
+
+
+@pytest.mark.parametrize("settings", [{}, EXACT, {**EXACT, "plain": True}])
+def test_results_of_a_gpu_are_handed_out_while_the_next_batch_is_computed(network, folder, monkeypatch, settings):
+    """On the CPU as if on a GPU: the same results, each batch's after the next one's pass and before its label maps."""
+    events: list[object] = []
+    made, segment_logits = predictor.label_maps, network.segment_logits
+
+    def seen(what, function):
+        return lambda *values: events.append(what) or function(*values)
+
+    paths = [*sorted(folder.glob("*.png")), folder / "classes.txt"]
+    expected = dict(tagseg.load(network, batch=2, **FAST, **settings).label_files(paths))
+    monkeypatch.setattr(predictor, "overlaps", lambda device, wanted: True)
+    monkeypatch.setattr(network, "segment_logits", seen("pass", segment_logits))
+    monkeypatch.setattr(predictor, "label_maps", seen("maps", made))
+    found = {}
+    for index, result in tagseg.load(network, batch=2, **FAST, **settings).label_files(paths):
+        events.append("result")
+        found[index] = result
+    assert sorted(found) == sorted(expected)
+    for index, result in expected.items():
+        got = found[index]
+        assert got == result if isinstance(got, str) or isinstance(result, str) else same(got, result)
+    assert [isinstance(found[index], str) for index in range(6)] == [False] * 5 + [True]
+    first = events.index("result")
+    assert events[:first] == ["pass", "maps", "pass"]
+    assert events[first:].index("maps") >= 2, "the first batch is handed out before"
+
+
+def test_photos_are_labelled_together_within_a_budget(network, monkeypatch):
+    logits = [PhotoLogits(photo(8, side), [torch.zeros(4, 1, 1)]) for side in (8, 8, 8, 80, 8)]
+    monkeypatch.setattr(label_maps, "_VALUES_TOGETHER", 2 * 4 * 64)
+    groups = label_maps.in_budget([*enumerate(logits)], Sizing(max_side=0))
+    assert [[index for index, _ in group] for group in groups] == [[0, 1], [2], [3], [4]]
+    assert [*label_maps.in_budget([], Sizing())] == []
 
 
 def test_what_was_left_out_or_is_not_literal_is_told(model, folder, caplog):

@@ -60,6 +60,14 @@ maps = st.integers(0, 2**32 - 1).map(
 )
 
 
+@given(maps)
+@settings(max_examples=30)
+def test_bytes_are_counted_as_other_numbers_are(pair):
+    prediction, truth = pair
+    expected = scored(5, prediction.astype(np.int64), truth.astype(np.int64))
+    assert torch.equal(scored(5, prediction, truth).matrix, expected.matrix)
+
+
 @settings(max_examples=40, deadline=None)
 @given(maps)
 def test_agrees_with_counting_sets_of_pixels(pair):

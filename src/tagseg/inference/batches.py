@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from tagseg.data.images import Picture
 from tagseg.errors import TagsegError
 from tagseg.inference.attempt import attempt, is_out_of_memory
 from tagseg.inference.background import ahead
@@ -27,6 +31,8 @@ GPU_PIXELS = 1 << 23
 A ViT-B then takes about 1 GB, computed from the sizes of its layers; not measured on a GPU."""
 GPU_PHOTOS = 32
 """Most photos of one pass on a GPU."""
+GPU_READERS = 4
+"""Threads that read the photos of the next batch for a GPU, which may label them faster than one thread reads them."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -87,6 +93,21 @@ class Batches:
         look_ahead: int = LOOK_AHEAD,
     ) -> Iterator[tuple[int, S | str]]:
         """As ``each``; ``process`` is also told the index of each photo."""
+        for results in self.in_batches(images, sizes, process, device, look_ahead):
+            yield from results
+
+    def in_batches(
+        self,
+        images: Iterable[Source],
+        sizes: Callable[[int, int], Sizes],
+        process: Callable[[list[tuple[int, Photo]]], list[S]],
+        device: torch.device,
+        look_ahead: int = LOOK_AHEAD,
+    ) -> Iterator[list[tuple[int, S | str]]]:
+        """As ``each_with_index``, the results of each batch together, as soon as ``process`` has returned them.
+
+        On a GPU that may be before it has computed them.
+        """
         most = self.batch or (GPU_PHOTOS if device.type == "cuda" else 1)
 
         def size_of(job: tuple[int, Source]) -> Hashable:
@@ -100,15 +121,23 @@ class Batches:
             return fits if self.batch or not isinstance(size, tuple) else min(fits, _photos_on_gpu(size))
 
         groups = in_groups(enumerate(images), size_of, room, most, look_ahead)
-        for group in ahead(self._read, groups, int(self.read_ahead)):
-            yield from ((index, photo) for index, _, photo in group if isinstance(photo, str))
-            yield from self._together(
-                process, [(index, name, photo) for index, name, photo in group if not isinstance(photo, str)]
-            )
+        with ExitStack() as stack:
+            several = self.read_ahead and device.type == "cuda"
+            pool = stack.enter_context(ThreadPoolExecutor(GPU_READERS, "tagseg-read")) if several else None
+            for group in ahead(partial(self._read, pool), groups, int(self.read_ahead)):
+                unreadable = [(index, photo) for index, _, photo in group if isinstance(photo, str)]
+                photos = [(index, name, photo) for index, name, photo in group if not isinstance(photo, str)]
+                yield [*unreadable, *self._together(process, photos)]
 
-    def _read(self, group: list[tuple[int, Source]]) -> list[tuple[int, str, Photo | str]]:
-        named = [(index, source_name(source, index), source) for index, source in group]
-        return [(index, name, attempt(partial(self.read, source, name), name)) for index, name, source in named]
+    def _read(
+        self, pool: ThreadPoolExecutor | None, group: list[tuple[int, Source]]
+    ) -> list[tuple[int, str, Photo | str]]:
+        named = [(source_name(source, index), source) for index, source in group]
+        # Two of a list's photos may be the same Pillow image, which only one thread may load.
+        each = map if pool is None or not all(isinstance(source, Path) for _, source in named) else pool.map
+        pictures = each(lambda one: attempt(partial(read_source, one[1]), one[0]), named)
+        together = zip(group, named, pictures, strict=True)
+        return [(index, name, self._noted(picture, name)) for (index, _), (name, _), picture in together]
 
     def read(self, source: Source, name: str) -> Photo:
         """A photo as RGB; how it was read is remembered under its name.
@@ -116,7 +145,12 @@ class Batches:
         Raises:
             TagsegError: an unreadable photo.
         """
-        picture = read_source(source)
+        return self._remembered(read_source(source), name)
+
+    def _noted(self, picture: Picture | str, name: str) -> Photo | str:
+        return picture if isinstance(picture, str) else self._remembered(picture, name)
+
+    def _remembered(self, picture: Picture, name: str) -> Photo:
         for remark in picture.remarks:
             self.remarks.setdefault(remark, []).append(name)
         return picture.pixels

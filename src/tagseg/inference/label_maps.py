@@ -5,7 +5,7 @@ Merging the scales at the size of a photo is slow, so all outputs are made from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,9 @@ from tagseg.inference.multi_scale import PhotoLogits
 from tagseg.inference.segment import Sizing, label_map, merge_scales, most_likely
 from tagseg.model.network import Network
 from tagseg.pairwise.config import CrfConfig
+
+_VALUES_TOGETHER = 1 << 26
+"""Probabilities of photos that a GPU labels together: 256 MB, 17 photos of 500 x 375 with 21 classes."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,27 @@ def photos_at_once(network: Network, wanted: Wanted) -> int:
     """Number of photos whose label maps are made together: one for each core with a CRF on the CPU, else 1."""
     device = next(network.parameters()).device.type
     return torch.get_num_threads() if wanted.crf and device == "cpu" else 1
+
+
+def overlaps(device: torch.device, wanted: Wanted) -> bool:
+    """Whether results of a batch wait until the next one is queued: on a GPU, unless scores would fill the memory."""
+    return device.type == "cuda" and not wanted.scores
+
+
+def in_budget(photos: Sequence[tuple[int, PhotoLogits]], sizing: Sizing) -> Iterator[list[tuple[int, PhotoLogits]]]:
+    """The photos in order, as many together as their probabilities may take of a GPU's memory, or a single one."""
+    together: list[tuple[int, PhotoLogits]] = []
+    values = 0
+    for index, logits in photos:
+        height, width = sizing.within(*logits.size)
+        own = logits.grids[0].shape[0] * height * width
+        if together and values + own > _VALUES_TOGETHER:
+            yield together
+            together, values = [], 0
+        together.append((index, logits))
+        values += own
+    if together:
+        yield together
 
 
 def _shrunk(photo: UInt8[ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[ndarray, "h w 3"]:

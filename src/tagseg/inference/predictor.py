@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
@@ -19,7 +20,7 @@ from tagseg.errors import TagsegError
 from tagseg.fast.workspace import Workspaces
 from tagseg.inference.attempt import attempt
 from tagseg.inference.batches import LOOK_AHEAD, Batches
-from tagseg.inference.label_maps import Labelled, Wanted, label_maps, photos_at_once
+from tagseg.inference.label_maps import Labelled, Wanted, in_budget, label_maps, overlaps, photos_at_once
 from tagseg.inference.multi_scale import MultiScale, PhotoLogits
 from tagseg.inference.photos import Source, kept, several, source_name, source_of
 from tagseg.inference.precision import Precision
@@ -145,7 +146,7 @@ class Predictor:
     def label_files(self, images: Iterable[Path]) -> Iterator[tuple[int, Result | str]]:
         """Each file's index and its result, or an error message; as they are ready, not in order."""
         self._check_segmentation()
-        return self._as_ready(images, self.wanted, LOOK_AHEAD)
+        return self._as_ready(images, self.wanted, LOOK_AHEAD, overlap=True)
 
     def remarks(self) -> tuple[Note, ...]:
         """How the files that were labelled were read, where that is not literally as 8-bit RGB."""
@@ -187,25 +188,37 @@ class Predictor:
         self.batches.remarks.clear()
 
     def _as_ready(
-        self, sources: Iterable[Source], wanted: Wanted, look_ahead: int
+        self, sources: Iterable[Source], wanted: Wanted, look_ahead: int, overlap: bool = False
     ) -> Iterator[tuple[int, Result | str]]:
-        """Each photo's index and its result, or an error message; as they are ready, not in order."""
-        at_once = photos_at_once(self.network, wanted)
+        """Each photo's index and its result, or an error message; as they are ready, not in order.
+
+        ``overlap``: results may wait for the next batch, which the photos of a camera would have to wait for.
+        """
+        device = next(self.network.parameters()).device
         taken: dict[int, Source] = {}  # whose results are not ready yet
-        waiting: dict[int, PhotoLogits] = {}
 
         def taking() -> Iterator[Source]:
             for index, source in enumerate(sources):
                 taken[index] = source
                 yield source
 
-        for index, logits in self.batches.each(
+        batches = self.batches.in_batches(
             taking(),
             lambda height, width: self.multi_scale.sizes(height, width, self.network.patch_size),
-            partial(self.multi_scale.logits, self.network),
-            next(self.network.parameters()).device,
+            lambda group: self.multi_scale.logits(self.network, [photo for _, photo in group]),
+            device,
             look_ahead,
-        ):
+        )
+        label = self._overlapped if overlap and overlaps(device, wanted) else self._one_after_the_other
+        return label(batches, taken, wanted)
+
+    def _one_after_the_other(
+        self, batches: Iterator[list[tuple[int, PhotoLogits | str]]], taken: dict[int, Source], wanted: Wanted
+    ) -> Iterator[tuple[int, Result | str]]:
+        """As many photos as the cores, or one, are labelled and handed out."""
+        at_once = photos_at_once(self.network, wanted)
+        waiting: dict[int, PhotoLogits] = {}
+        for index, logits in chain.from_iterable(batches):
             if isinstance(logits, str):
                 del taken[index]
                 yield index, logits
@@ -215,6 +228,25 @@ class Predictor:
                 yield from self._label_all(waiting, taken, wanted)
                 waiting = {}
         yield from self._label_all(waiting, taken, wanted)
+
+    def _overlapped(
+        self, batches: Iterator[list[tuple[int, PhotoLogits | str]]], taken: dict[int, Source], wanted: Wanted
+    ) -> Iterator[tuple[int, Result | str]]:
+        """On a GPU: a batch's results are handed out while the network computes the next batch.
+
+        The next batch's kernels are queued when ``batches`` returns it; what the caller does with the results then
+        takes none of the GPU's time. The same results as one after the other, a batch later.
+        """
+        ready: list[tuple[int, Result | str]] = []
+        for batch in batches:
+            yield from ready
+            ready = [(index, logits) for index, logits in batch if isinstance(logits, str)]
+            for index, _ in ready:
+                del taken[index]
+            photos = [(index, logits) for index, logits in batch if not isinstance(logits, str)]
+            for some in in_budget(photos, self.multi_scale.sizing):
+                ready += self._label_all(dict(some), taken, wanted)
+        yield from ready
 
     def _label_all(
         self, waiting: dict[int, PhotoLogits], taken: dict[int, Source], wanted: Wanted

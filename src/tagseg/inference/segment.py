@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from tagseg.data.transfer import send
 from tagseg.errors import TagsegError
 from tagseg.fsr.pseudo_labels import cam_to_score
 from tagseg.inference.precision import Precision, computing
@@ -65,7 +66,7 @@ NATIVE = Sizing()
 
 def to_input(network: Network, image: UInt8[ndarray, "H W 3"]) -> Float[Tensor, "1 3 H W"]:
     """The image as input of the network: normalised, on its device."""
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(next(network.parameters()).device)
+    pixels = send(torch.from_numpy(np.ascontiguousarray(image)), next(network.parameters()).device)
     return network.normalise(pixels.permute(2, 0, 1)[None])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Integer
+from jaxtyping import Int64, Integer, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -73,6 +73,13 @@ class SegmentationScore:
             shapes = f"{tuple(prediction.shape)} and {tuple(truth.shape)}"
             raise TagsegError(f"prediction and truth have different shapes: {shapes}, expected the same")
         device = self.matrix.device
+        if (
+            isinstance(prediction, ndarray)
+            and isinstance(truth, ndarray)
+            and prediction.dtype == truth.dtype == np.uint8
+        ):
+            self.matrix += torch.from_numpy(self._pairs_of_bytes(prediction, truth)).to(device)
+            return
         true = torch.as_tensor(truth, device=device).flatten().long()
         counted = true != IGNORE
         true = true[counted]
@@ -81,6 +88,17 @@ class SegmentationScore:
         _check_labels("prediction", predicted, self.classes)
         pairs = torch.bincount(true * self.classes + predicted, minlength=self.classes**2)
         self.matrix += pairs.reshape(self.classes, self.classes)
+
+    def _pairs_of_bytes(
+        self, prediction: UInt8[ndarray, "*shape"], truth: UInt8[ndarray, "*shape"]
+    ) -> Int64[ndarray, "C C"]:
+        """Pixels by true and predicted label; all values of a byte are counted, faster than to select first."""
+        codes = (truth.astype(np.uint16) << 8) | prediction
+        pairs = np.bincount(codes.ravel(), minlength=1 << 16).reshape(256, 256)
+        pairs[IGNORE] = 0
+        _check_labels("truth", torch.from_numpy(np.flatnonzero(pairs.any(axis=1))), self.classes)
+        _check_labels("prediction", torch.from_numpy(np.flatnonzero(pairs.any(axis=0))), self.classes)
+        return pairs[: self.classes, : self.classes]
 
     def compute(self) -> SegmentationResult:
         """The scores of all label maps added so far."""
