@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from shared import arguments_of, machine, print_json
-from step_measure import Parts, peak_rate, synchronise
+from step_measure import Parts, peak_rate, products, synchronise
 from step_turns import Measured, measure
-from step_ways import ENCODERS, STEPS, Way, batches, configuration, make_way, to_device
+from step_ways import ENCODERS, PRECISIONS, STEPS, Way, batches, configuration, make_way, to_device
 from tagseg.config import Config
 from tagseg.data.batch import Batch
 
@@ -63,7 +63,8 @@ def losses_and_gradients(way: Way, batch: Batch) -> tuple[dict[str, float], dict
     """Losses and gradients of the student; centres and gradients of the form are restored."""
     centres = copy.deepcopy(way.fsr.centres.state_dict())
     losses = way.forward(batch, Parts(torch.device("cpu")))
-    losses.total.backward()
+    with products(way.precision):
+        losses.total.backward()
     gradients = {name: p.grad.clone() for name, p in way.fsr.student.named_parameters() if p.grad is not None}
     way.fsr.centres.load_state_dict(centres)
     way.optimiser.zero_grad()
@@ -97,7 +98,8 @@ def report(measured: dict[str, Measured], arguments: argparse.Namespace, device:
             figures[f"memory_mb_{name}"] = round(other.memory / 1e6)
             figures[f"share_of_peak_{name}"] = round(other.flops / statistics.median(other.seconds) / rate, 3)
     if fast:
-        for name, key in (("published", "speedup"), ("plain", "speedup_over_plain")):
+        keys = {"published": "speedup", "plain": "speedup_over_plain", "published-tf32": "speedup_over_tf32"}
+        for name, key in keys.items():
             if name in measured:
                 ratios = [b / a for a, b in zip(fast.seconds, measured[name].seconds, strict=True)]
                 figures[key] = round(statistics.median(ratios), 2)
@@ -159,10 +161,13 @@ def main() -> None:
     parser.add_argument("--size", choices=ENCODERS, default="tiny")
     parser.add_argument("--pixels", type=int, default=224, help="side of a view; a multiple of 16 and of 7")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--precision", choices=("32", "tf32", "bf16"), default="32", help="of the fast form")
+    parser.add_argument("--precision", choices=PRECISIONS, default="32", help="of the fast form")
     parser.add_argument("--compile", action="store_true", help="compile the blocks of the fast form")
     parser.add_argument("--checkpoint", action="store_true", help="recompute the blocks of the fast form")
-    parser.add_argument("--ways", nargs="+", default=["fast", "plain", "published"])
+    parser.add_argument(
+        "--ways", nargs="+", default=["fast", "plain", "published"],
+        help="fast, plain, published; one with a precision of its own: published-tf32 (default of those two: 32)",
+    )  # fmt: skip
     parser.add_argument("--steps", type=int, default=7, help="of each form")
     parser.add_argument("--table", action="store_true", help="several sizes and batches")
     parser.add_argument("--run", type=int, default=0, help="number of steps of the fast form with the loader running")
@@ -170,7 +175,6 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    torch.set_float32_matmul_precision("highest" if arguments.precision == "32" else "high")
     if arguments.quick:
         arguments.steps, arguments.ways = 3, ["fast", "published"]
     figures: dict[str, Any] = {"machine": machine(device)}

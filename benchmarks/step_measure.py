@@ -28,6 +28,17 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """Inside, matrix products of float32 are exact, or TF32 where the precision allows that."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest" if precision == "32" else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 class Parts:
     """Seconds spent in named parts of a step."""
 
@@ -103,7 +114,8 @@ def products_a_second(device: torch.device, precision: str, side: int = 0) -> fl
     for _ in range(8):
         synchronise(device)
         begin = time.perf_counter()
-        a @ b
+        with products(precision):
+            a @ b
         synchronise(device)
         best = min(best, time.perf_counter() - begin)
     return 2 * side**3 / best

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from shared import PHOTOS, WEIGHTS
-from step_measure import Parts
+from shared import PHOTOS, WEIGHTS, stop
+from step_measure import Parts, products
 from tagseg import presets
 from tagseg.config import Config, replace
 from tagseg.data import sources
@@ -35,6 +35,8 @@ ENCODERS = {
     "small": "deit_small_patch16_224",
     "base": "vit_base_patch16_224.augreg_in21k_ft_in1k",
 }
+FORMS, PRECISIONS = ("fast", "plain", "published"), ("32", "tf32", "bf16")
+"""A way is a form, optionally with a precision: ``published-tf32``."""
 STEPS, LATE = 20_000, 19_000
 """Length of the training, and a step at which all losses are on."""
 OPERATIONS = {
@@ -60,30 +62,31 @@ class Way:
     """One form of the step.
 
     Attributes:
-        name: ``fast``, ``plain`` or ``published``.
+        form: ``fast``, ``plain`` or ``published``.
         fsr: its networks.
         optimiser: of its student.
         losses: batch and where parts are timed → losses.
         average: the teacher's update: teacher, student, momentum → nothing.
-        autocast: whether bfloat16 is used.
+        precision: ``32``, ``tf32`` or ``bf16``; of matrix products, convolutions are as PyTorch has them.
     """
 
-    name: str
+    form: str
     fsr: FSR
     optimiser: torch.optim.Optimizer
     losses: Callable[[Batch, Parts], StepLosses]
     average: Callable[..., None]
-    autocast: bool = False
+    precision: str = "32"
 
     def forward(self, batch: Batch, parts: Parts) -> StepLosses:
         """The losses of a batch."""
-        with torch.autocast(batch.view1.device.type, torch.bfloat16, enabled=self.autocast):
+        bf16 = self.precision == "bf16"
+        with products(self.precision), torch.autocast(batch.view1.device.type, torch.bfloat16, enabled=bf16):
             return self.losses(batch, parts)
 
     def step(self, batch: Batch, parts: Parts) -> None:
         """Losses, backward pass, optimiser, teacher."""
         total = self.forward(batch, parts).total
-        with parts.part("backward"):
+        with parts.part("backward"), products(self.precision):
             total.backward()
         with parts.part("optimiser"):
             self.optimiser.step()
@@ -98,7 +101,7 @@ class Way:
             (student.decoder, "forward", "decoder"),
             (student.projector, "forward", "projections of the student"),
         ]
-        if self.name == "published":
+        if self.form == "published":
             places += [(published, function, name) for function, name in PUBLISHED_PARTS.items()]
             places += [(student.encoder, "forward", "student")]
             places += [(teacher.encoder, "forward", "teacher"), (teacher.projector, "forward", "teacher")]
@@ -136,19 +139,32 @@ def batches(config: Config) -> Iterator[Batch]:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """A copy of the batch on a device."""
-    return Batch(**{name: value.to(device, non_blocking=True) for name, value in vars(batch).items()}).augmented()
+    """The batch on a device, as the training has it there."""
+    return batch.to(device).augmented()
+
+
+def form_and_precision(name: str, precision: str) -> tuple[str, str]:
+    """``published-tf32`` → ``published`` and ``tf32``; without a precision in the name, ``fast`` has the given one.
+
+    Raises:
+        SystemExit: no such form or precision.
+    """
+    form, _, own = name.partition("-")
+    if form not in FORMS or own not in ("", *PRECISIONS) or (own == "bf16" and form != "fast"):
+        stop(f"no way {name!r}: expected {', '.join(FORMS)}, each also with -32 or -tf32, and fast-bf16")
+    return form, own or (precision if form == "fast" else "32")
 
 
 def make_way(name: str, config: Config, arguments: argparse.Namespace, device: torch.device) -> Way:
-    """The ``fast``, the ``plain`` or the ``published`` form; all have the same weights."""
-    speed = {"compile": arguments.compile, "checkpoint": arguments.checkpoint} if name == "fast" else {"step": "plain"}
+    """A form by its name, which may end in a precision; all have the same weights."""
+    form, precision = form_and_precision(name, arguments.precision)
+    speed = {"compile": arguments.compile, "checkpoint": arguments.checkpoint} if form == "fast" else {"step": "plain"}
     torch.manual_seed(0)
     fsr = FSR(replace(config, speed=speed), tuple(f"class {index}" for index in range(20))).to(device).train()
     fsr.on_device(device)
     state = State(fsr.student, fsr.teacher, fsr.centres)
     groups = parameter_groups(fsr.student, config.fsr.optimiser)
-    if name == "published":
+    if form == "published":
         for layer in fsr.modules():
             if hasattr(layer, "fused_attn"):
                 layer.fused_attn = False  # type: ignore[assignment]
@@ -158,14 +174,13 @@ def make_way(name: str, config: Config, arguments: argparse.Namespace, device: t
             return published.published_step(state, batch, LATE, STEPS, config.fsr, lattice_scale_filter)
 
         optimiser = published.make_optimiser(groups)
-        return Way(name, fsr, optimiser, published_losses, published.update_teacher)
+        return Way(form, fsr, optimiser, published_losses, published.update_teacher, precision)
 
     def losses(batch: Batch, parts: Parts) -> StepLosses:
         ops = timed_ops(fsr.table.for_step(fsr.student), parts)
         return training_step(state, batch, LATE, STEPS, config.fsr, ops)
 
-    bf16 = name == "fast" and arguments.precision == "bf16"
-    return Way(name, fsr, torch.optim.AdamW(groups, fused=True), losses, update_teacher, bf16)
+    return Way(form, fsr, torch.optim.AdamW(groups, fused=True), losses, update_teacher, precision)
 
 
 def timed_ops(ops: Ops, parts: Parts) -> Ops:
