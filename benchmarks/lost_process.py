@@ -6,7 +6,8 @@ Two processes train a small network on drawn scenes (no data needed) over gloo, 
 (Lightning) or by ``torchrun``. The second or the first one dies: killed (SIGKILL, as the system does to one that takes
 too much memory), by an exception, by ``SystemExit``, or by a ``MemoryError``; while it prepares, in a step, while
 photos are scored, and while the first process writes a checkpoint. No process may be left, the exit code must not be
-0, and there must be a line of error. ``--quick`` tries six of the 64 combinations.
+0, and a line must say why: ours, the error of the process itself, or that of ``torchrun``. Only a ``SystemExit`` of the
+command's own process, which is how a process ends without a word, and its kill need none. ``--quick`` tries six of 64.
 
 Prints a table and, last, one line of JSON.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,8 +51,8 @@ QUICK = [
     ("torchrun", "preparation", "SystemExit", "first"),
     ("torchrun", "step", "MemoryError", "second"),
 ]
-TOLD_BY_SHELL = [("tagseg train", moment, "killed", "first") for moment in MOMENTS]
-"""The command itself is killed, which only who started it can tell; the processes it has started end with it."""
+TOLD_BY_SHELL = [("tagseg train", moment, way, "first") for moment in MOMENTS for way in ("killed", "SystemExit")]
+"""The command itself is killed or leaves, which only who started it can tell; what it has started ends with it."""
 MOST = 120
 """Seconds after which the others are said to hang."""
 
@@ -63,7 +65,7 @@ class End:
         seconds: from the death of one process to the end of all.
         code: the exit code; not 0.
         left: processes that are still there.
-        line: of error.
+        line: that says why (``told``).
     """
 
     seconds: float
@@ -150,11 +152,24 @@ def trial(folder: Path, launcher: str, moment: str, way: str, who: str) -> End:
     for number in left:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-    lines = [line for line in error.read_text(errors="replace").splitlines() if line.startswith("tagseg: error")]
+    line = told(error.read_text(errors="replace"))
     died = output / "died"
     if not died.exists():
         raise SystemExit(f"{name}: nothing died: {error.read_text()[-1500:]}")
-    return End(ended - float(died.read_text()), code, len(left), lines[0] if lines else "")
+    return End(ended - float(died.read_text()), code, len(left), line)
+
+
+def told(output: str) -> str:
+    """What says why it ended: our line, perhaps behind a progress bar; else the planted error's, or ``torchrun``'s."""
+    for pattern in (
+        r"tagseg: error: .*",
+        r"(?:RuntimeError|MemoryError): a trial",
+        r"Signal 9 \(SIGKILL\).*",
+        r"exitcode *: 3.*",
+    ):
+        if found := re.search(pattern, output):
+            return found[0].strip()
+    return ""
 
 
 def still_there(name: str) -> list[int]:

@@ -13,6 +13,7 @@ from tagseg.pairwise.lattice import Lattice, pixel_bounds, pixel_features
 
 from ..conftest import assert_refused
 from ..pairwise.conftest import photo
+from .triton_runs import as_written
 
 pytestmark = pytest.mark.slow
 
@@ -132,13 +133,10 @@ def compiled(kernel, capability, **fixed):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    function = triton.jit(inspect.unwrap(kernel.fn))  # older jaxtyping instruments it
-    signature = {
-        name: "constexpr" if name in fixed else KINDS.get(name, "i32")
-        for name in inspect.signature(function.fn).parameters
-    }
+    names = inspect.signature(kernel.fn).parameters
+    signature = {name: "constexpr" if name in fixed else KINDS.get(name, "i32") for name in names}
     aligned = {(place,): [["tt.divisibility", 16]] for place, kind in enumerate(signature.values()) if kind[0] == "*"}
-    source = ASTSource(fn=function, signature=signature, constexprs=fixed, attrs=aligned)
+    source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=aligned)
     options = {"num_warps": 4, "num_stages": 1}
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options).asm["ptx"]
 
@@ -162,6 +160,7 @@ def test_they_compile_without_a_gpu(kernel, capability, tmp_path, monkeypatch):
     from tagseg.fast import lattice_kernels
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    as_written(lattice_kernels, monkeypatch)
     code = compiled(getattr(lattice_kernels, kernel), capability, **KERNELS[kernel])
     if kernel in ("splat", "blur", "read"):
         assert "ld.global.v4" in code, "rows are read four numbers at a time"

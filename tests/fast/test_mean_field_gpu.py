@@ -15,6 +15,7 @@ from tagseg.pairwise.mean_field import mean_field
 
 from ..pairwise.conftest import photo, soft, with_rare
 from .test_lattice_triton import PATIENCE, compiled
+from .triton_runs import as_written
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +125,7 @@ def test_they_compile_without_a_gpu(capability, width, tmp_path, monkeypatch):
     from tagseg.fast import mean_field_gpu
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    as_written(mean_field_gpu, monkeypatch)
     fixed = {"WIDTH": width, "BLOCK": 512 // width}
     for code in (
         compiled(mean_field_gpu.smooth_rows, capability, **fixed),

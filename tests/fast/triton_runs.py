@@ -33,6 +33,15 @@ def interpreted(script, cases, folder):
     return torch.load(folder / "results.pt")
 
 
+def as_written(module, monkeypatch):
+    """The kernels of a module, and functions that they call, without what older jaxtyping wraps around them."""
+    import triton
+
+    for name, value in list(vars(module).items()):
+        if isinstance(value, triton.JITFunction):
+            monkeypatch.setattr(module, name, triton.jit(inspect.unwrap(value.fn)))
+
+
 def compiled(module, name, kinds, fixed, capability, folder, monkeypatch):
     """The kernel ``name`` of a module, compiled for GPUs of a capability.
 
@@ -50,9 +59,7 @@ def compiled(module, name, kinds, fixed, capability, folder, monkeypatch):
     from triton.compiler import ASTSource
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(folder))
-    for other, value in list(vars(module).items()):
-        if isinstance(value, triton.JITFunction):  # older jaxtyping instruments it
-            monkeypatch.setattr(module, other, triton.jit(inspect.unwrap(value.fn)))
+    as_written(module, monkeypatch)
     kernel = getattr(module, name)
     names = inspect.signature(kernel.fn).parameters
     fixed = {name: value for name, value in fixed.items() if name in names}
