@@ -35,14 +35,15 @@ def results(module, config, batch, ops, autocast=False):
     return {name: value.item() for name, value in losses.terms.items()}, torch.cat(gradients).float().cpu()
 
 
+@pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize(
     ("autocast", "near", "alike"), [(False, 1e-3, 0.9999), (True, 5e-2, 0.98)], ids=["float32", "bfloat16"]
 )
-def test_losses_and_gradients_are_those_of_the_plain_step_in_every_pass(config, autocast, near, alike):
+def test_losses_and_gradients_are_those_of_the_plain_step_in_every_pass(config, autocast, near, alike, recompute):
     module = module_of(config)
     batch = batch_of(TAGS).to("cpu")
     expected, gradient = results(module, config, batch, PLAIN)
-    module, there, engine = module.cuda(), batch.to("cuda"), Engine()
+    module, there, engine = module.cuda(), batch.to("cuda"), Engine(recompute=recompute)
     for _ in range(RECORDED_AT + 2):  # launched, recorded, repeated
         ops = sharing_weights(fast_ops(engine), module.student, engine)
         ours, our_gradient = results(module, config, there, ops, autocast)

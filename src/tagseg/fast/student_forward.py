@@ -38,7 +38,8 @@ def encode_student(
     """
     encoder, engine = student.encoder, engine or Engine()
     if images.is_cuda and encoder.training and not engine.compiled:
-        run = _in_halves if applies(encoder, images) else _at_once
+        # Blocks that are recomputed in the backward pass find the weights themselves, no longer their copies.
+        run = _in_halves if applies(encoder, images) and not engine.recompute else _at_once
         return run(encoder, images, mask, seeds, engine)
     if not _fits(encoder, images, engine):
         features: Features = encoder(images, mask, seeds, recompute=engine.recompute)
