@@ -2,10 +2,11 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -96,12 +97,20 @@ def test_a_process_that_never_comes_is_lost(said):
     first.close(liveness.DONE)
 
 
-def test_a_child_that_dies_before_it_has_come_is_told_at_once(said):
-    """Lightning ends all processes then, without a word."""
-    children: Any = [Mock(poll=lambda: None), Mock(poll=lambda: -9)]
-    with watched(Place(0, 3, "127.0.0.1", free_port()), lambda: children):
-        until(lambda: said)
-    assert said[0] == "error: lost process 2 of this training (killed by signal 9)"
+def test_a_child_that_dies_before_it_has_come_is_told_before_others_who_ask_know_of_it(said, monkeypatch):
+    """Lightning asks every few seconds, and ends all processes then, without a word."""
+    monkeypatch.setattr(liveness, "JOIN", 60.0)
+    children = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
+    try:
+        with watched(Place(0, 3, "127.0.0.1", free_port()), lambda: children):
+            until(lambda: sum(thread.name == "liveness" for thread in threading.enumerate()) >= 4)
+            children[1].kill()
+            until(lambda: children[1].poll() is not None)  # as Lightning asks
+            until(lambda: said)
+        assert said[0] == "error: lost process 2 of this training (killed by signal 9)"
+    finally:
+        for child in children:
+            child.kill()
 
 
 def test_strangers_are_sent_away(said):

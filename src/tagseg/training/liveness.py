@@ -190,13 +190,20 @@ class Watch:
         threading.Thread(target=self._listen, args=(rank, connection), daemon=True, name="liveness").start()
 
     def _beat(self) -> None:
+        attended = 0
         while not self.over.wait(EVERY):
-            for number, child in enumerate(self.children(), 1):
-                if (code := child.poll()) and number not in self.connections:  # others have a connection that ends
-                    self._lose(number, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
+            for number, child in enumerate(self.children()[attended:], attended + 1):
+                threading.Thread(target=self._attend, args=(number, child), daemon=True, name="liveness").start()
+                attended = number
             for connection in list(self.connections.values()):
                 with suppress(OSError):  # who listens to it notices
                     connection.send(BEAT)
+
+    def _attend(self, number: int, child: Popen[bytes]) -> None:
+        """Until a child has ended. Waiting tells of it at once, before Lightning, which looks every few seconds."""
+        code = child.wait()
+        if code and number not in self.connections:  # others have a connection that ends
+            self._lose(number, f"killed by signal {-code}" if code < 0 else f"exit code {code}")
 
     def _listen(self, rank: int, connection: socket.socket) -> None:
         """Until the other one says goodbye, or is lost."""
