@@ -1,19 +1,15 @@
 """The fused kernel, run by Triton's interpreter where there is no GPU, and compiled for one all the same."""
 
 import inspect
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
 
+from .triton_runs import interpreted
+
 pytestmark = pytest.mark.slow
 
 triton = pytest.importorskip("triton", reason="Triton is not installed: the fused kernel cannot be used")
-
-PATIENCE = 600
-"""Seconds; a busy machine takes long to import PyTorch."""
 
 INTERPRETED = """
 import sys, torch
@@ -62,25 +58,16 @@ def assert_is_the_sum(result, points, values):
 
 
 @pytest.fixture(scope="module")
-def interpreted(tmp_path_factory):
-    """The sums of all cases from one process: Triton reads the variable once, when it is imported."""
-    folder = tmp_path_factory.mktemp("interpreted")
-    torch.save([draw(*case) for case in CASES.values()], folder / "cases.pt")
-    done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED, folder / "cases.pt", folder / "sums.pt"],
-        stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
-        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    if "only 0-dimensional arrays can be converted" in done.stderr:
-        pytest.skip(f"the interpreter of Triton {triton.__version__} needs an older NumPy: make test-triton")
-    assert done.returncode == 0, done.stderr
-    return dict(zip(CASES, torch.load(folder / "sums.pt"), strict=True))
+def sums(tmp_path_factory):
+    """The sums of all cases, run by the interpreter."""
+    cases = [draw(*case) for case in CASES.values()]
+    return dict(zip(CASES, interpreted(INTERPRETED, cases, tmp_path_factory.mktemp("interpreted")), strict=True))
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
-def test_the_interpreted_kernel_gives_the_full_sum(interpreted, case):
-    assert_is_the_sum(interpreted[case], *draw(*CASES[case]))
+def test_the_interpreted_kernel_gives_the_full_sum(sums, case):
+    assert_is_the_sum(sums[case], *draw(*CASES[case]))
 
 
 @pytest.mark.parametrize("capability", [80, 90], ids=["A100", "H200"])

@@ -1,9 +1,6 @@
 """The lattice's kernels, run by Triton's interpreter where there is no GPU, and compiled for one all the same."""
 
 import inspect
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -13,14 +10,11 @@ from tagseg.pairwise.lattice import Lattice, pixel_bounds, pixel_features
 
 from ..conftest import assert_refused
 from ..pairwise.conftest import photo
-from .triton_runs import as_written
+from .triton_runs import as_written, interpreted
 
 pytestmark = pytest.mark.slow
 
 triton = pytest.importorskip("triton", reason="Triton is not installed: the kernels cannot be used")
-
-PATIENCE = 600
-"""Seconds; a busy machine takes long to import PyTorch."""
 
 INTERPRETED = """
 import sys, torch
@@ -86,31 +80,22 @@ def assert_is_the_plain_lattice(found, points, values):
 
 
 @pytest.fixture(scope="module")
-def interpreted(tmp_path_factory):
-    """What all cases give, from one process: Triton reads the variable once, when it is imported."""
-    folder = tmp_path_factory.mktemp("interpreted")
-    torch.save([draw(case) for case in CASES], folder / "cases.pt")
-    done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED, folder / "cases.pt", folder / "results.pt"],
-        stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
-        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    if "only 0-dimensional arrays can be converted" in done.stderr:
-        pytest.skip(f"the interpreter of Triton {triton.__version__} does not work with a NumPy this new")
-    assert done.returncode == 0, done.stderr
-    return dict(zip([*CASES, "in parts"], torch.load(folder / "results.pt"), strict=True))
+def results(tmp_path_factory):
+    """What all cases give, run by the interpreter."""
+    found = interpreted(INTERPRETED, [draw(case) for case in CASES], tmp_path_factory.mktemp("interpreted"))
+    return dict(zip([*CASES, "in parts"], found, strict=True))
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
-def test_the_interpreted_kernels_build_the_plain_lattice(interpreted, case):
+def test_the_interpreted_kernels_build_the_plain_lattice(results, case):
     points, values, *_ = draw(case)
-    assert_is_the_plain_lattice(interpreted[case], points, values)
+    assert_is_the_plain_lattice(results[case], points, values)
 
 
 @pytest.mark.processes
-def test_channels_filtered_in_parts(interpreted):
-    torch.testing.assert_close(interpreted["in parts"]["filtered"], interpreted[LAST]["filtered"])
+def test_channels_filtered_in_parts(results):
+    torch.testing.assert_close(results["in parts"]["filtered"], results[LAST]["filtered"])
 
 
 def test_more_points_than_numbers_is_refused(monkeypatch):

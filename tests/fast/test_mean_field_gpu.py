@@ -1,8 +1,5 @@
 """Mean field on a GPU, run by Triton's interpreter where there is none, and compiled for one all the same."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,8 +11,8 @@ from tagseg.pairwise.config import CrfConfig
 from tagseg.pairwise.mean_field import mean_field
 
 from ..pairwise.conftest import photo, soft, with_rare
-from .test_lattice_triton import PATIENCE, compiled
-from .triton_runs import as_written
+from .test_lattice_triton import compiled
+from .triton_runs import as_written, interpreted
 
 pytestmark = pytest.mark.slow
 
@@ -74,35 +71,27 @@ def each_alone(planes, images, config):
 
 
 @pytest.fixture(scope="module")
-def interpreted(tmp_path_factory):
-    """What all cases give, from one process: Triton reads the variable once, when it is imported."""
-    folder = tmp_path_factory.mktemp("interpreted")
-    torch.save(([draw(case) for case in CASES], lists(), SHORT), folder / "cases.pt")
-    done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED, folder / "cases.pt", folder / "results.pt"],
-        stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
-        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    if "only 0-dimensional arrays can be converted" in done.stderr:
-        pytest.skip(f"the interpreter of Triton {triton.__version__} does not work with a NumPy this new")
-    assert done.returncode == 0, done.stderr
-    return dict(zip([*CASES, "wired"], torch.load(folder / "results.pt", weights_only=False), strict=True))
+def results(tmp_path_factory):
+    """What all cases give, run by the interpreter."""
+    cases = ([draw(case) for case in CASES], lists(), SHORT)
+    found = interpreted(INTERPRETED, cases, tmp_path_factory.mktemp("interpreted"))
+    return dict(zip([*CASES, "wired"], found, strict=True))
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("case", CASES)
-def test_the_interpreted_kernels_give_the_plain_marginals(interpreted, case):
+def test_the_interpreted_kernels_give_the_plain_marginals(results, case):
     planes, images, config = draw(case)
     expected = each_alone(planes, images, config)
-    q, labels, counts = interpreted[case]
+    q, labels, counts = results[case]
     torch.testing.assert_close(q, expected, rtol=0, atol=1e-5)
     assert torch.equal(labels.long(), expected.argmax(dim=1))
     assert counts == [CASES[case][0][1]] * len(planes), "rare ones are not filtered"
 
 
 @pytest.mark.processes
-def test_images_of_any_sizes_come_back_in_order(interpreted):
-    q, labels, marginals = interpreted["wired"]
+def test_images_of_any_sizes_come_back_in_order(results):
+    q, labels, marginals = results["wired"]
     torch.testing.assert_close(q, each_alone(*draw("two images")), rtol=0, atol=1e-5)
     planes, images = lists()
     for ours, one, expected in zip(labels, marginals, crf_marginals(planes, images, SHORT), strict=True):
