@@ -6,8 +6,8 @@ Two processes train a small network on drawn scenes (no data needed) over gloo, 
 (Lightning) or by ``torchrun``. The second or the first one dies: killed (SIGKILL, as the system does to one that takes
 too much memory), by an exception, by ``SystemExit``, or by a ``MemoryError``; while it prepares, in a step, while
 photos are scored, and while the first process writes a checkpoint. No process may be left, the exit code must not be
-0, and a line must say why: ours, the error of the process itself, or that of ``torchrun``. Only a ``SystemExit`` of the
-command's own process, which is how a process ends without a word, and its kill need none. ``--quick`` tries six of 64.
+0, and a line must say why: ours, the error of the process itself, or that of ``torchrun``. ``--quick`` tries six of
+the 64 combinations.
 
 Prints a table and, last, one line of JSON.
 """
@@ -51,8 +51,8 @@ QUICK = [
     ("torchrun", "preparation", "SystemExit", "first"),
     ("torchrun", "step", "MemoryError", "second"),
 ]
-TOLD_BY_SHELL = [("tagseg train", moment, way, "first") for moment in MOMENTS for way in ("killed", "SystemExit")]
-"""The command itself is killed or leaves, which only who started it can tell; what it has started ends with it."""
+TOLD_BY_SHELL = [("tagseg train", moment, "killed", "first") for moment in MOMENTS]
+"""The command itself is killed, which only who started it can tell; the processes it has started end with it."""
 MOST = 120
 """Seconds after which the others are said to hang."""
 

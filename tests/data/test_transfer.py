@@ -13,7 +13,6 @@ def test_on_a_cpu_nothing_moves():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_gets_them_without_being_waited_for():
     values = torch.arange(1000)
     torch.cuda.set_sync_debug_mode("error")

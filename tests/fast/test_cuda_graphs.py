@@ -12,7 +12,7 @@ from tagseg.fsr import cam as plain
 
 from .conftest import network_of
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
+pytestmark = pytest.mark.gpu
 
 
 def images_of(seed, count=2, size=(32, 48)):

@@ -75,7 +75,6 @@ def test_they_are_for_a_gpu_under_autocast_alone():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_a_gpu_they_follow_autocast_and_precision():
     encoder, images = network_of().cuda().encoder, torch.zeros(1, 3, 32, 32).cuda()
     assert not applies(encoder, images)

@@ -110,10 +110,8 @@ def test_two_processes_train_as_one_does(tagged_folder, tmp_path, form, dense_fr
     for ours, theirs in zip(shared, alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-9)
     ours, theirs = state_of(tmp_path / "two"), state_of(tmp_path / "one")
-    apart = {name: int(((ours[name] - theirs[name]).abs() >= 1e-5).sum()) for name in theirs}
-    # AdamW divides each gradient by its own size, so that one which is all rounding may move its weight either way.
-    assert sum(apart.values()) <= sum(value.numel() for value in theirs.values()) // 100_000, apart
-    assert max((ours[name] - theirs[name]).abs().max().item() for name in theirs) < 1e-4, "a step's length"
+    apart = {name: (ours[name] - theirs[name]).abs().max().item() for name in theirs}
+    assert max(apart.values()) < 1e-5, max(apart, key=lambda name: apart[name])
     scores = read_about(tmp_path / "two" / "last.safetensors")["scores"]
     assert scores == pytest.approx(one.scores, abs=0.01), "each process scores its share, together all"
 
