@@ -4,9 +4,10 @@ VENV   ?= .venv
 OLDEST ?= .venv-oldest
 AUDIT  ?= .venv-audit
 FORMATS ?= .venv-formats
+RAY    ?= .venv-ray
 BIN    := $(VENV)/bin
 
-.PHONY: help demo check test test-fast test-oldest test-formats lint docs package audit clean
+.PHONY: help demo check test test-fast test-oldest test-formats test-ray lint docs package audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo "make test-fast    run the tests that are not marked slow"
 	@echo "make test-oldest  run the tests with the oldest allowed dependencies (Python 3.10 to 3.12)"
 	@echo "make test-formats read formats back with the tools they are for, and tables of other libraries"
+	@echo "make test-ray     run the tests that start a real Ray (predict --engine ray)"
 	@echo "make lint         style, types and import order"
 	@echo "make docs         the documentation as a site in site/; fails on broken links"
 	@echo "make package      build wheel and source distribution, install each in a clean environment and use it"
@@ -44,6 +46,13 @@ $(FORMATS)/ready: pyproject.toml
 	$(FORMATS)/bin/uv pip install --quiet --python $(FORMATS)/bin/python --editable ".[dev,formats]"
 	@touch $@
 
+# Ray is an extra that few need, and starting it takes half a minute each time, so it stays out of `make test`.
+$(RAY)/ready: pyproject.toml
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet uv
+	$(RAY)/bin/uv pip install --quiet --python $(RAY)/bin/python --editable ".[dev,ray]"
+	@touch $@
+
 demo: $(VENV)/ready
 	$(BIN)/tagseg demo
 
@@ -61,6 +70,9 @@ test-oldest: $(OLDEST)/ready
 test-formats: $(FORMATS)/ready
 	$(FORMATS)/bin/python -m pytest -n auto --dist worksteal tests/formats tests/inference/test_result.py tests/labelling/test_hand_off.py \
 		tests/data/test_given_photos.py tests/data/tools/test_hugging_face.py tests/data/tools/test_hugging_face_folder.py
+
+test-ray: $(RAY)/ready
+	$(RAY)/bin/python -m pytest tests/scale tests/labelling/test_on_ray.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests benchmarks tools
@@ -89,4 +101,4 @@ audit: $(VENV)/ready $(AUDIT)/ready
 	$(BIN)/python tools/audit.py $(BIN)/python $(AUDIT)/bin/pip-audit
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(FORMATS) $(AUDIT) site
+	rm -rf $(VENV) $(OLDEST) $(FORMATS) $(RAY) $(AUDIT) site

@@ -30,6 +30,8 @@ from tagseg.training.run_folder import checkpoint_of
 
 NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C", signal.SIGKILL: "kill -9", signal.SIGHUP: "SIGHUP"}
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9, signal.SIGHUP: 129}
+PROMPT = 20.0
+"""Seconds in which anything ends after a signal; many schedulers give no more than 30."""
 QUICK = ("in a step, SIGTERM, 2 workers, all", "scoring, SIGTERM, 2 workers", "in a step, kill -9, 2 workers",
          "frozen features, SIGTERM", "predict, SIGTERM", "serve, kill -9")  # fmt: skip
 
@@ -108,8 +110,12 @@ def stopped(verb: Verb, number: int, moment: Callable[[], bool], to_all: bool = 
         verb.clear()
         return [f"the moment did not come: {last_line(verb)}"]
     time.sleep(random.uniform(0, delay))
+    sent = time.monotonic()
     verb.send(number, to_all)
     code, wrong = verb.ended(), []
+    took = time.monotonic() - sent
+    if took > PROMPT:
+        wrong.append(f"took {took:.0f} s to end")
     if code != CODES[signal.Signals(number)]:
         wrong.append(f"exit code {code}: {last_line(verb)}")
     if "Traceback" in verb.printed():
@@ -180,8 +186,10 @@ def terminal_closed(world: World) -> list[str]:
 
     came = verb.until(drained)
     os.close(master)
-    code, left = verb.ended(), verb.left()
-    wrong = [] if came and code == 129 and not left else [f"exit code {code}, {left} processes left"]
+    closed = time.monotonic()
+    code, took, left = verb.ended(), time.monotonic() - closed, verb.left()
+    fine = came and code == 129 and not left and took < PROMPT
+    wrong = [] if fine else [f"exit code {code}, took {took:.0f} s to end, {left} processes left"]
     return wrong + goes_on(place / "run", place)
 
 

@@ -1,5 +1,6 @@
 """Signals end a training by steps where its state is whole, and a run that goes on equals one that was not stopped."""
 
+import multiprocessing
 import os
 import signal
 import stat
@@ -92,6 +93,17 @@ def test_a_signal_while_photos_are_scored_stops_between_them(tagged_folder, tmp_
         train(config, callbacks=[scored])
     assert saved_step(tmp_path) == 1
     assert scored.batches == 1, "the second of two photos was not scored"
+
+
+@pytest.mark.processes
+def test_no_reader_is_left_that_the_interpreter_would_wait_for(tagged_folder, tmp_path):
+    config = tiny_config(tagged_folder, tmp_path, run={"validate_every": 1, "workers": 1})
+    counts = []
+    scored = InValidation(lambda: (counts.append(len(multiprocessing.active_children())), send(signal.SIGTERM)()))
+    with pytest.raises(Stopped) as caught:
+        train(config, callbacks=[scored])
+    assert counts[0] > 1, "readers of both loaders"
+    assert not multiprocessing.active_children(), caught.value
 
 
 def test_a_second_ctrl_c_stops_at_once_and_keeps_the_checkpoint_before(tagged_folder, tmp_path):

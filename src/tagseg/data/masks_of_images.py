@@ -34,5 +34,7 @@ def with_mask_files(images: TaggedImages, of: Mapping[str, Path], config: DataCo
     frame: Frame = "stored" if config.frame == "stored" else "displayed"
     notes = (*notes, *notes_of_masks(config.frame, [(sample.image, path) for sample, path in masked]))
     files = {sample.name: MaskFile(path, sample.image, count, coding, frame) for sample, path in masked}
+    if not files:  # as of most collections with tags, whose samples need not be made anew
+        return replace(images, notes=(*images.notes, *notes))
     samples = tuple(replace(sample, mask=files.get(sample.name)) for sample in images.samples)
     return replace(images, samples=samples, notes=(*images.notes, *notes))

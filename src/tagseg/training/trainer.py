@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,23 @@ def _run(trainer: Trainer, module: TrainingModule, data: Data, checkpoint: Path 
             data.training, folder, trainer.strategy.root_device, resumed, keep
         )
         precision = module.config.run.matmul_precision
-        with module.stops.listening(), warnings.catch_warnings(), matmul_precision(precision):
+        with module.stops.listening(), warnings.catch_warnings(), matmul_precision(precision), _workers_end(trainer):
             _quiet_lightning()
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         trainer.strategy.barrier()  # the first process still writes the networks that the others are going to look for
+
+
+@contextmanager
+def _workers_end(trainer: Trainer) -> Iterator[None]:
+    """End the loaders' workers, however the training ends.
+
+    Stopped while it scores photos, Lightning ends those that read for scoring alone, and Python waits for the others.
+    """
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):  # of a GPU that failed, which is being told already
+            trainer.fit_loop.teardown()
 
 
 def check_checkpoint(path: Path, module: TrainingModule) -> int:
