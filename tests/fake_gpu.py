@@ -20,9 +20,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tagseg.data.batch import Batch
-from tagseg.fast import cuda_graphs, dense_losses, dense_losses_triton, par, par_triton
+from tagseg.fast import cuda_graphs, dense_losses, dense_losses_triton, first_tokens, par, par_triton
 from tagseg.fsr import masking
-from tagseg.model import encoder
+from tagseg.model import encoder, network
 
 
 class OnHost(Tensor):
@@ -39,14 +39,23 @@ _NOTHING = ("aten::empty", "aten::_unsafe_view", "prim::")
 
 
 class Launches(TorchDispatchMode):
-    """Counts the operations that would launch something: views and metadata launch nothing."""
+    """Counts the operations that would launch something: views and metadata launch nothing.
+
+    Attributes:
+        counts: by name.
+        waited: shapes of tensors that were copied to the GPU so that the host waits for it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
+        self.waited: list[tuple[int, ...]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        sent = func._schema.name == "aten::_to_copy" and result.is_cuda and not args[0].is_cuda
+        if sent and not (kwargs or {}).get("non_blocking"):
+            self.waited.append(tuple(result.shape))
         if not func.is_view and not func._schema.name.startswith(_NOTHING):
             self.counts[func._schema.name.removeprefix("aten::")] += 1
         return result
@@ -79,7 +88,7 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorMode]:
     ]
     for owner, name, value in replaced:
         monkeypatch.setattr(owner, name, value)
-    with mode:
+    with mode, _no_fake_is_kept():
         try:
             torch.zeros(1).to("cuda")
         except RuntimeError as error:
@@ -87,6 +96,19 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorMode]:
                 f"with PyTorch {torch.__version__} fake CUDA tensors need a driver: {str(error).splitlines()[0]}"
             )
         yield mode
+
+
+@contextmanager
+def _no_fake_is_kept() -> Iterator[None]:
+    """What is kept for a device is made anew for the fake one, and then for a real one."""
+    kept = (first_tokens._weights, network._a_channel)
+    for made in kept:
+        made.cache_clear()
+    try:
+        yield
+    finally:
+        for made in kept:
+            made.cache_clear()
 
 
 def _half(logits: Tensor, log_sums: Tensor) -> Tensor:

@@ -254,3 +254,12 @@ def test_labels_come_along_where_they_are_asked_for(tagged_folder, tmp_path, aug
 def test_without_asking_no_label_is_read(images, tagged_folder, tmp_path):
     (batch,) = batches(images, config_with(tagged_folder, tmp_path, batch=3), 1)
     assert batch.label.shape == (3, 0, 0)
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True)])
+def test_a_training_on_the_cpu_leaves_a_gpu_alone(images, monkeypatch, device, pinned):
+    """A thread that page-locks memory would take some of a GPU that others may have filled."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    views, where = ViewConfig(size=32), torch.device(device)
+    assert training_loader(images, views, batch=2, seed=0, workers=0, device=where).pin_memory == pinned
+    assert score_loader(images, 32, 2, 0, device=where).pin_memory == pinned

@@ -44,6 +44,30 @@ def test_no_more_recordings_than_memory_is_for():
                 torch.testing.assert_close(ours, layer(images))
 
 
+@torch.no_grad()
+def test_a_pass_that_waits_leaves_no_trace(caplog):
+    layer, graphs, stream = torch.nn.Conv2d(3, 4, 1).cuda(), CudaGraphs(), torch.cuda.current_stream()
+
+    def waiting(images):
+        return (layer(images) * float(images.sum()),)
+
+    for seed in range(RECORDED_AT + 2):
+        images = images_of(seed)
+        (ours,) = graphs.run("waiting", layer, waiting, images)
+        torch.testing.assert_close(ours, waiting(images)[0])
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "an operation in it waits for the GPU" in line
+    assert torch.cuda.current_stream() == stream
+    assert torch.cuda.get_sync_debug_mode() == 0
+    torch.cuda.empty_cache()
+    torch.rand(1, device="cuda")
+    for seed in range(RECORDED_AT + 2):
+        images = images_of(seed)
+        (ours,) = graphs.run("layer", layer, lambda given: (layer(given),), images)
+        torch.testing.assert_close(ours, layer(images))
+    assert any(not isinstance(one, int) for one in graphs._recordings[layer].values())
+
+
 @pytest.mark.parametrize("autocast", [False, True])
 def test_cams_and_teacher_are_the_same_in_every_pass(autocast):
     network, engine = network_of().cuda(), Engine()

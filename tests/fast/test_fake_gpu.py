@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tagseg.config import replace
 from tagseg.fast.engine import Engine
 from tagseg.fast.ops import fast_ops, sharing_weights
 from tagseg.fsr.step import PLAIN, State, training_step
@@ -22,14 +23,15 @@ def state_and_config(tmp_path):
 
 
 def losses_on_gpu(module, config, batch, monkeypatch, ops_of, autocast=False):
-    """The losses of a late step, and what it launches."""
+    """The losses of a late step, and what it launches; the step before made what is kept."""
     with fake_gpu(monkeypatch) as mode:
         to_gpu(module, mode)
         there = batch_to_gpu(batch, mode)
-        state = State(module.student, module.teacher, module.centres)
-        with Launches() as launches, autocast_on_gpu(autocast):
-            losses = training_step(state, there, LATE, config.run.steps, config.fsr, ops_of(module.student))
-    return losses, launches.counts
+        state, ops = State(module.student, module.teacher, module.centres), ops_of(module.student)
+        for _ in range(2):
+            with Launches() as launches, autocast_on_gpu(autocast):
+                losses = training_step(state, there, LATE, config.run.steps, config.fsr, ops)
+    return losses, launches
 
 
 def fast(student):
@@ -41,10 +43,26 @@ def fast(student):
 def test_no_operation_of_a_step_waits_for_the_gpu(state_and_config, monkeypatch, autocast):
     module, config = state_and_config
     batch = batch_of([[1, 0, 0], [0, 1, 1]]).to("cpu")
-    losses, _ = losses_on_gpu(module, config, batch, monkeypatch, fast, autocast)
+    losses, launches = losses_on_gpu(module, config, batch, monkeypatch, fast, autocast)
+    assert not launches.waited
     assert set(losses.terms) == {"uncertain", "certain", "classification", "affinity", "segmentation", "energy"}
     assert {value.device.type for value in losses.terms.values()} == {"cuda"}
     assert {value.dtype for value in losses.terms.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("encoder", ["", "eva02_tiny_patch14_224", "vit_small_patch16_dinov3"])
+@pytest.mark.parametrize(
+    ("changes", "local"),
+    [({}, 0), ({"views": {"local_crops": 2, "local_size": 16}}, 2), ({"partition": {"rule": "edge"}}, 0)],
+    ids=["as usual", "local crops", "edges"],
+)
+def test_nor_does_one_beyond_the_defaults(tmp_path, monkeypatch, encoder, changes, local):
+    options = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 4, "num_heads": 3}
+    rotary = {"network": {"encoder": encoder, "encoder_options": options, "drop_path": 0.5}} if encoder else {}
+    config = replace(tiny_config(tmp_path, tmp_path, **changes), **rotary)
+    batch = batch_of([[1, 0, 0], [0, 1, 1]], local=local).to("cpu")
+    _, launches = losses_on_gpu(module_of(config), config, batch, monkeypatch, fast)
+    assert not launches.waited
 
 
 def test_what_asks_a_gpu_for_a_value_is_found(state_and_config, monkeypatch):

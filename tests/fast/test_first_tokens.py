@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tagseg.fast import first_tokens as first_tokens_file
 from tagseg.fast.first_tokens import by_products, embed_patches, first_tokens, resize_positions
 
 from .conftest import network_of
@@ -27,6 +28,15 @@ def test_it_is_bicubic_interpolation_forward_and_gradient(grid, to, dtype, near)
     torch.testing.assert_close(ours, theirs, rtol=near, atol=near)
     gradients = [torch.autograd.grad((values * direction).sum(), positions)[0] for values in (ours, theirs)]
     torch.testing.assert_close(*gradients, rtol=near, atol=10 * near)
+
+
+def test_what_is_kept_of_a_prediction_can_be_trained_with():
+    first_tokens_file._weights.cache_clear()
+    positions = torch.randn(1, 6, 4)
+    with torch.inference_mode():
+        resize_positions(positions, (2, 3), (4, 5))
+    resize_positions(positions.requires_grad_(), (2, 3), (4, 5)).sum().backward()
+    assert positions.grad is not None
 
 
 def test_the_grid_they_were_trained_with_is_left_alone():

@@ -1,6 +1,7 @@
 """What is recorded, and when; with recordings that compute anew, as there is no GPU here."""
 
 import gc
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -83,11 +84,32 @@ def test_what_cannot_be_recorded_is_said_once_and_runs_as_before(monkeypatch, ca
     graphs, layer = CudaGraphs(), torch.nn.Conv2d(3, 4, 1)
     for seed in range(RECORDED_AT + 5):
         run(graphs, layer, seed=seed)
+    run(graphs, torch.nn.Conv2d(3, 4, 1), name="another")
     (line,) = (record.getMessage() for record in caplog.records)
     assert line == (
-        "the pass pass cannot be recorded (operation not permitted when stream is capturing): "
-        "it is launched anew each time"
+        "the pass pass is launched anew each time: recording it failed, so no other is recorded (operation not "
+        "permitted when stream is capturing)"
     )
+
+
+def test_a_pass_that_waits_is_not_recorded_and_others_are(recorded, monkeypatch, caplog):
+    def refuse(device):
+        @contextmanager
+        def error():
+            yield
+            if waits:
+                raise RuntimeError("called a synchronizing CUDA operation")
+
+        return error()
+
+    monkeypatch.setattr(cuda_graphs, "nothing_waits", refuse)
+    graphs, layer = CudaGraphs(), torch.nn.Conv2d(3, 4, 1)
+    for waits in (True, False):
+        for seed in range(RECORDED_AT + 2):
+            run(graphs, layer, name=f"waits: {waits}", seed=seed)
+    assert len(recorded) == 1
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "the pass waits: True is launched anew each time: an operation in it waits for the GPU (called a" in line
 
 
 def test_a_network_that_is_gone_takes_its_recordings_along(recorded):

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from tagseg.fsr.config import PartitionConfig
 from tagseg.fsr.partition import (
@@ -72,6 +73,18 @@ def test_the_cam_rule_does_not_look_at_the_image():
     assert torch.equal(
         partition(cam, tags, GREY, PartitionConfig()), partition(cam, tags, torch.rand(1, 3, 2, 2), PartitionConfig())
     )
+
+
+@pytest.mark.parametrize("size", [(40, 56), (17, 20), (3, 3), (1, 9)])
+def test_edge_strength_is_sobels(size):
+    image = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(sum(size)))
+    sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    luminance = (image * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    kernels = torch.stack([sobel, sobel.T]).unsqueeze(1)
+    gradient = F.conv2d(F.pad(luminance, (1, 1, 1, 1), mode="replicate"), kernels).norm(dim=1, keepdim=True)
+    window = max(1, min(size) // 16) // 2 * 2 + 1
+    smooth = F.avg_pool2d(gradient, window, stride=1, padding=window // 2, count_include_pad=False)
+    torch.testing.assert_close(edge_strength(image), smooth.squeeze(1), rtol=1e-5, atol=1e-6)
 
 
 def test_edge_strength_of_a_ramp_is_its_slope():

@@ -83,7 +83,13 @@ def test_broken_images_are_reported_and_the_rest_is_done(network, photos, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), torch.cuda.OutOfMemoryError()]
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.cuda.OutOfMemoryError(),
+    ],
 )
 def test_a_photo_too_large_for_memory_does_not_stop_the_others(network, photos, tmp_path, monkeypatch, error):
     real = network.segment_logits

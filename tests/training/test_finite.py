@@ -15,4 +15,6 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(bad):
 
 
 def test_finite_losses_pass():
-    FiniteCheck({"classification": torch.tensor(1e30), "energy": torch.tensor(-3.0)}, 0).require()
+    terms = {"classification": torch.tensor(1e30), "energy": torch.tensor(-3.0)}
+    assert FiniteCheck(terms, 0).require() == 0
+    assert FiniteCheck(terms, 0, torch.tensor(0.25)).require() == 0.25, "a quarter of the processes asks to stop"

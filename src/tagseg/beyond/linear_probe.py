@@ -71,7 +71,7 @@ def pooled_features(
     """The pooled features that both classifiers read, final and auxiliary, of whole images; and the tags."""
     device = next(network.parameters()).device
     final, auxiliary, tags = [], [], []
-    loader = whole_loader(images, size, loading.val_batch, loading.workers)
+    loader = whole_loader(images, size, loading.val_batch, loading.workers, device)
     with evaluating(network):
         for batch, batch_tags in with_progress(loader, "features", "batch"):
             features = network.encoder(network.normalise(batch.to(device)))

@@ -55,7 +55,8 @@ def network_labels(
         origin.write(folder, without=[sample.name for sample in missing])
         logger.info("making labels of %d images with the network: %s", len(missing), folder)
         place = next(network.parameters()).device
-        loader = whole_loader(replace(images, samples=tuple(missing)), size, loading.val_batch, loading.workers)
+        left = replace(images, samples=tuple(missing))
+        loader = whole_loader(left, size, loading.val_batch, loading.workers, device)
         remaining = iter(missing)
         with evaluating(network.to(device)), torch.no_grad():
             for batch, batch_tags in with_progress(loader, "labels", "batch"):

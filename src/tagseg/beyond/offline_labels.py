@@ -126,7 +126,7 @@ def encoded(
     """Auxiliary features of whole images, on the CPU in half precision, and their tags, batch by batch."""
     device, patch = next(network.parameters()).device, network.patch_size
     size = max(1, round(config.boundary_size / patch)) * patch
-    loader = whole_loader(images, size, loading.val_batch, loading.workers)
+    loader = whole_loader(images, size, loading.val_batch, loading.workers, device)
     for batch, tags in with_progress(loader, "features", "batch"):
         features = network.encoder(network.normalise(batch.to(device))).auxiliary
         yield features.half().cpu(), tags

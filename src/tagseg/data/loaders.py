@@ -25,6 +25,7 @@ from tagseg.data.seeds import seed_of
 from tagseg.data.views import ViewParameters, ViewSampler, crop, crop_label, reduction
 from tagseg.stopping import leave_signals_to_main
 
+CPU = torch.device("cpu")
 Item = tuple[tuple[Tensor, ...], list[Augmentation]]
 """The fields of one image of a ``Batch``, and the augmentations that are still to be applied."""
 
@@ -159,6 +160,7 @@ def training_loader(
     part: tuple[int, int] = (0, 1),
     repeat_below: float = 0.0,
     labels: bool = False,
+    device: torch.device = CPU,
 ) -> DataLoader[Any]:
     """An endless loader of ``Batch``.
 
@@ -172,19 +174,21 @@ def training_loader(
         part: rank of this process, and number of processes, which share each batch.
         repeat_below: images of classes rarer than this share are drawn more often.
         labels: also load the labels of the images.
+        device: batches go there; for a GPU they are read into page-locked memory.
     """
     factors = repeat_factors(images.tag_matrix(), repeat_below) if repeat_below else np.ones(len(images))
     return DataLoader(
         TrainingViews(images, views, seed, labels),
         batch_sampler=StepSampler(factors, batch, seed, first_step, part),
         collate_fn=training_collate,
-        **_worker_options(workers),
+        **_worker_options(workers, device),
     )
 
 
 def score_loader(
-    images: TaggedImages, size: int, batch: int, workers: int, limit: int = 0, part: tuple[int, int] = (0, 1)
-) -> DataLoader[Any]:
+    images: TaggedImages, size: int, batch: int, workers: int, limit: int = 0, part: tuple[int, int] = (0, 1),
+    device: torch.device = CPU,
+) -> DataLoader[Any]:  # fmt: skip
     """A loader of ``ScoreBatch`` over the share of this process in the first ``limit`` (0: all) images with masks.
 
     Each image is in one share. Shares differ by one image where their number does not divide evenly.
@@ -193,12 +197,14 @@ def score_loader(
     rank, world = part
     share = TaggedImages(scored.source, scored.classes, scored.samples[rank::world], scored.tags_from)
     counted = ScoredImages(share, size) if len(share) else Uncounted(len(scored.classes), size)
-    return DataLoader(counted, batch_size=batch, collate_fn=score_collate, **_worker_options(workers))
+    return DataLoader(counted, batch_size=batch, collate_fn=score_collate, **_worker_options(workers, device))
 
 
-def whole_loader(images: TaggedImages, size: int, batch: int, workers: int) -> DataLoader[Any]:
+def whole_loader(
+    images: TaggedImages, size: int, batch: int, workers: int, device: torch.device = CPU
+) -> DataLoader[Any]:
     """A loader of images (B, 3, S, S) float32, 0 to 255, and their tags (B, K), in order."""
-    return DataLoader(WholeImages(images, size), batch_size=batch, **_worker_options(workers))
+    return DataLoader(WholeImages(images, size), batch_size=batch, **_worker_options(workers, device))
 
 
 def training_collate(items: list[Item]) -> Batch:
@@ -219,10 +225,10 @@ def score_collate(items: list[tuple[Tensor, Tensor, Tensor]]) -> ScoreBatch:
     return ScoreBatch(torch.stack(images), torch.stack(tags), list(masks))
 
 
-def _worker_options(workers: int) -> dict[str, Any]:
+def _worker_options(workers: int, device: torch.device) -> dict[str, Any]:
     if workers < 0:
         workers = min(8, max(1, (os.cpu_count() or 1) - 1))
-    options: dict[str, Any] = {"num_workers": workers, "pin_memory": torch.cuda.is_available()}
+    options: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda"}
     if workers:
         options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": leave_signals_to_main}
     return options

@@ -6,7 +6,9 @@ A pass of a small encoder is hundreds of kernels of a few microseconds each; lau
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+import warnings
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -37,15 +39,26 @@ class Recording:
     results: tuple[Tensor, ...]
 
 
+@dataclass
+class Tape:
+    """What the recordings of one GPU share."""
+
+    pool: Any
+    """Memory: they run one after the other."""
+    stream: Any
+    """Their launches are recorded on it."""
+
+
 class CudaGraphs:
     """The recordings of one engine. They read weights where they lie, so changed weights need no new recording."""
 
     def __init__(self) -> None:
         self._recordings: WeakKeyDictionary[nn.Module, dict[Hashable, Recording | int]] = WeakKeyDictionary()
-        self._pools: dict[torch.device, Any] = {}
+        self._tapes: dict[torch.device, Tape | None] = {}
+        self._failed = False
 
     def run(self, name: str, module: nn.Module, work: Work, images: Tensor) -> tuple[Tensor, ...]:
-        """``work(images)``. The results are valid until the same pass runs again.
+        """``work(images)``. The results are valid until any pass of this engine runs again.
 
         Args:
             name: of the pass.
@@ -60,35 +73,77 @@ class CudaGraphs:
         found = known.get(key, 0)
         if isinstance(found, int):
             recorded = sum(isinstance(other, Recording) for other in known.values())
-            if found == NEVER or found + 1 < RECORDED_AT or recorded >= MOST:
+            if self._failed or found == NEVER or found + 1 < RECORDED_AT or recorded >= MOST:
                 known[key] = found if found == NEVER else found + 1
                 return work(images)
-            try:
-                found = known[key] = record(work, images, self._pool_on(images.device))
-            except RuntimeError as error:  # too little memory, or an operation that waits
+            made = self._recorded(name, work, images)
+            if made is None:
                 known[key] = NEVER
-                told = str(error).strip().splitlines()[0]
-                logger.warning("the pass %s cannot be recorded (%s): it is launched anew each time", name, told)
                 return work(images)
+            found = known[key] = made
         found.images.copy_(images)
         found.replay()
         return found.results
 
-    def _pool_on(self, device: torch.device) -> Any:
-        if device not in self._pools:
-            self._pools[device] = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
-        return self._pools[device]
+    def _recorded(self, name: str, work: Work, images: Tensor) -> Recording | None:
+        """The pass, recorded; ``None``, with a warning, where that cannot be done."""
+        try:
+            with nothing_waits(images.device):
+                work(images)
+        except RuntimeError as error:
+            told = "an operation in it waits for the GPU", error
+        else:
+            try:
+                return record(work, images, self._tape_on(images.device))
+            except RuntimeError as error:  # mostly too little memory
+                told = "recording it failed, so no other is recorded", error
+                self._failed = True  # PyTorch may not have undone all of it
+                self._tapes.clear()
+                self._recordings.clear()
+        first, _, _ = str(told[1]).strip().partition("\n")
+        logger.warning("the pass %s is launched anew each time: %s (%s)", name, told[0], first)
+        return None
+
+    def _tape_on(self, device: torch.device) -> Tape | None:
+        if device not in self._tapes:
+            on_gpu = device.type == "cuda"
+            self._tapes[device] = Tape(torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)) if on_gpu else None
+        return self._tapes[device]
 
 
-def record(work: Work, images: Tensor, pool: Any) -> Recording:
+@contextmanager
+def nothing_waits(device: torch.device) -> Iterator[None]:
+    """Within, an operation that waits for the GPU raises ``RuntimeError``; in a recording it would do harm."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that this mode is young
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+def record(work: Work, images: Tensor, tape: Tape | None) -> Recording:
     """Record a pass that has run before, so that nothing in it is done for the first time.
 
-    Recordings share a pool of memory: they run one after the other, and what is kept of each, its results, is not
-    given away.
+    What is kept of each recording, its results, is not given to another one.
+
+    Raises:
+        RuntimeError: of PyTorch; the current stream is the one from before.
     """
     still = images.clone()
     graph = torch.cuda.CUDAGraph()
-    # Other threads, e.g. the loader's, may ask for page-locked memory meanwhile.
-    with torch.cuda.device(images.device), torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+    tape = tape or Tape(None, None)
+    # Other threads, e.g. the loader's, may ask for page-locked memory meanwhile. The outer stream is the current one:
+    # PyTorch does not go back to it after every failure.
+    with (
+        torch.cuda.device(images.device),
+        torch.cuda.stream(torch.cuda.current_stream(images.device)),
+        torch.cuda.graph(graph, pool=tape.pool, stream=tape.stream, capture_error_mode="thread_local"),
+    ):
         results = work(still)
     return Recording(graph.replay, still, results)

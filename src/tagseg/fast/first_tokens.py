@@ -6,7 +6,7 @@ milliseconds; products take microseconds.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -69,9 +69,10 @@ def resize_positions(
     return wide.flatten(0, 1).unsqueeze(0).to(positions.dtype)
 
 
-@lru_cache(maxsize=64)
+@cache  # a few kB each; recorded passes read them where they lie, so none may be forgotten
 def _weights(side: int, to: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "to side"]:
-    """The bicubic weights of each of ``side`` values in each of ``to``; cached, as every pass needs some."""
-    each = torch.eye(side, dtype=torch.float64).view(1, side, side, 1)
-    weights = F.interpolate(each, size=(to, 1), mode="bicubic", align_corners=False)[0, :, :, 0].T
-    return weights.to(device, dtype).contiguous()
+    """The bicubic weights of each of ``side`` values in each of ``to``; kept, as every pass needs some."""
+    with torch.inference_mode(False):  # those made while predicting may be trained with later
+        each = torch.eye(side, dtype=torch.float64).view(1, side, side, 1)
+        weights = F.interpolate(each, size=(to, 1), mode="bicubic", align_corners=False)[0, :, :, 0].T
+        return weights.to(device, dtype).contiguous()

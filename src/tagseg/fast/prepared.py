@@ -45,7 +45,9 @@ class Prepared:
         """
         images = images.bfloat16() if self.half else images
         with self.context():
-            if not images.is_cuda or self.engine.compiled or torch.is_autocast_enabled("cuda"):
+            # Rotary positions are made for the grid, in memory that a recording would read after it is given away.
+            plain = not images.is_cuda or self.encoder.rotary is not None
+            if plain or self.engine.compiled or torch.is_autocast_enabled("cuda"):
                 return work(images)
             return self.engine.graphs.run(name, self.encoder, work, images)
 

@@ -43,5 +43,10 @@ def encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"], engine: Engine) -
     def tokens_of(part: Tensor) -> tuple[Tensor, ...]:
         return (encode_packed(ready.encoder, [part], ready.packed, engine.run_block)[0].tokens,)
 
-    parts = engine.cores.map(lambda part: ready.run("teacher", tokens_of, part)[0], images.split(size), images.device)
-    return torch.cat(parts)
+    several = images.split(size)
+
+    def encoded(part: Tensor) -> Tensor:
+        tokens = ready.run("teacher", tokens_of, part)[0]
+        return tokens.clone() if len(several) > 1 and tokens.is_cuda else tokens  # the next part's take its place
+
+    return torch.cat(engine.cores.map(encoded, several, images.device))

@@ -176,7 +176,7 @@ def _compute(
     done = 0
     with evaluating(network.to(device)), cache.writer(len(images)) as writer, \
             progress(len(images), "features", note=note) as bar:  # fmt: skip
-        for batch, _ in whole_loader(images, side, loading.val_batch, loading.workers):
+        for batch, _ in whole_loader(images, side, loading.val_batch, loading.workers, device):
             features = network.encoder(network.normalise(batch.to(device)))
             rows = torch.cat([features.patches, features.auxiliary], dim=1)
             limit = torch.finfo(torch.float16).max

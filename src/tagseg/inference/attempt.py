@@ -11,6 +11,13 @@ import torch
 from tagseg.errors import TagsegError
 
 T = TypeVar("T")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def attempt(work: Callable[[], T], image: Path | str) -> T | str:
@@ -26,6 +33,7 @@ def attempt(work: Callable[[], T], image: Path | str) -> T | str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory was exhausted. On the CPU, PyTorch's ``RuntimeError`` is recognised by its text alone."""
-    known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    """Whether memory was exhausted. Many of PyTorch's ``RuntimeError`` are recognised by their text alone."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return any(text in str(error) for text in _NO_MEMORY)

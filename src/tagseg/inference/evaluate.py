@@ -24,6 +24,7 @@ from tagseg.data.sources import load_for_network
 from tagseg.data.tags_and_masks import TagsAgainstMasks, judge
 from tagseg.errors import TagsegError
 from tagseg.fast.cam import multi_scale_cam
+from tagseg.fast.engine import Engine
 from tagseg.fast.present_classes import present_classes
 from tagseg.fsr.config import CamConfig
 from tagseg.inference.batches import Photo, Sizes
@@ -179,7 +180,7 @@ class Labeller:
                 yield samples[index], labelled.plain, labelled.refined, labelled.probs
             return
         device = next(self.predictor.network.parameters()).device
-        cams = partial(self._cams, samples)
+        cams = partial(self._cams, samples, Engine())
         for index, result in self.predictor.batches.each_with_index(images, self._cam_sizes, cams, device):
             if isinstance(result, str):
                 raise TagsegError(result)
@@ -193,7 +194,9 @@ class Labeller:
         multi_scale, patch = self.predictor.multi_scale, self.predictor.network.patch_size
         return tuple(multi_scale.sizing.at(height, width, scale, patch) for scale in (1.0, *multi_scale.scales))
 
-    def _cams(self, samples: Sequence[Sample], photos: list[tuple[int, Photo]]) -> list[tuple[Tensor, tuple[int, int]]]:
+    def _cams(
+        self, samples: Sequence[Sample], engine: Engine, photos: list[tuple[int, Photo]]
+    ) -> list[tuple[Tensor, tuple[int, int]]]:
         """Each photo's CAMs (n, H, W) at the network's input size, and the photo's own height and width.
 
         They are those of its tags, in their order, and then others: a network of many classes has few that are tagged.
@@ -206,7 +209,7 @@ class Labeller:
         for row, (index, _) in zip(tags, photos, strict=True):
             row[list(samples[index].tags)] = 1
         with computing(network, multi_scale.precision):
-            cams = multi_scale_cam(network, images, multi_scale.scales, present_classes(tags))
+            cams = multi_scale_cam(network, images, multi_scale.scales, present_classes(tags), engine)
         return list(zip(cams.final if self.what == "cam" else cams.auxiliary, sizes, strict=True))
 
     def protocol(self, tags_from: str) -> dict[str, object]:

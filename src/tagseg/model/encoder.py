@@ -122,7 +122,8 @@ class Encoder(nn.Module):
     ) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Patch tokens after the last and after the auxiliary block, both (B, N, D), and the patch grid."""
         tokens, grid = self.first_tokens(images, mask)
-        kept = None if seeds is None or not self.training else draw_kept(self.drop_paths, seeds).to(tokens.device)
+        drawn = None if seeds is None or not self.training else draw_kept(self.drop_paths, seeds)
+        kept = None if drawn is None else drawn.to(tokens.device, non_blocking=True)
         return *self.run_blocks(tokens, grid, kept, recompute), grid
 
     def run_blocks(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tagseg.errors import TagsegError
+
+KEPT = 32
+"""Grids whose positions are kept on a GPU: timm makes DINOv3's on the CPU, and each pass would wait for them."""
 
 
 class RotaryPositions(nn.Module):
@@ -27,6 +32,7 @@ class RotaryPositions(nn.Module):
 
     def __init__(self, rope: nn.Module, name: str) -> None:
         super().__init__()
+        self._kept: dict[tuple[int, int], Tensor] = {}
         self.rope: Any = rope if _fits_any_grid(rope) else _without_fixed_grid(rope)
         if not _fits_any_grid(self.rope):
             raise TagsegError(
@@ -37,8 +43,25 @@ class RotaryPositions(nn.Module):
 
     def forward(self, grid: tuple[int, int], blocks: int) -> list[Float[Tensor, "*heads N _d2"]]:
         """What each block takes for a grid of h × w = N patches: (N, 2·d), or (heads, N, 2·d) where heads differ."""
-        embedding = self.rope.get_embed(list(grid))
+        embedding = self._of(grid)
         return list(embedding) if embedding.ndim == 4 else [embedding] * blocks  # the first of four is the block
+
+    def _of(self, grid: tuple[int, int]) -> Tensor:
+        if any(True for _ in self.rope.parameters()) or not any(one.is_cuda for one in self.rope.buffers()):
+            made: Tensor = self.rope.get_embed(list(grid))
+            return made
+        if grid not in self._kept:
+            if len(self._kept) >= KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            # Those made while predicting may be trained with later.
+            with torch.inference_mode(False), torch.no_grad():
+                self._kept[grid] = self.rope.get_embed(list(grid))
+        return self._kept[grid]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RotaryPositions:
+        """To another device or type: what is kept is made again."""
+        self._kept.clear()
+        return super()._apply(fn, recurse)
 
     def train(self, mode: bool = True) -> RotaryPositions:
         """Evaluation mode, always."""

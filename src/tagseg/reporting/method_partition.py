@@ -11,6 +11,7 @@ from PIL import Image
 from tagseg.data.dataset import TaggedImages
 from tagseg.data.loaders import whole_loader
 from tagseg.fast.cam import class_cams
+from tagseg.fast.engine import Engine
 from tagseg.fsr.config import FSRConfig
 from tagseg.fsr.partition import partition
 from tagseg.inference.segment import cam_label_map
@@ -37,12 +38,12 @@ def method_partition(
         side: of the network's input in pixels.
         quiet: no progress bar.
     """
-    score, device = RegionScore(), next(network.parameters()).device
+    score, device, engine = RegionScore(), next(network.parameters()).device, Engine()
     samples = iter(images.samples)
     with progress(len(images), "partition", quiet=quiet) as bar:
         for pixels, tags in whole_loader(images, side, _BATCH, 0):
             pixels, tags = pixels.to(device), tags.to(device)
-            cams = class_cams(network, network.normalise(pixels), settings.cam.scales, tags).auxiliary
+            cams = class_cams(network, network.normalise(pixels), settings.cam.scales, tags, engine).auxiliary
             regions = partition(cams, tags, pixels / 255, settings.partition).cpu().numpy()
             for sample, cam, region in zip(islice(samples, len(tags)), cams, regions, strict=True):
                 assert sample.mask is not None  # scored images have one

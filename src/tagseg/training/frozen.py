@@ -138,7 +138,7 @@ def score(
 ) -> dict[str, float]:
     """mIoU of the segmentation and F1 of the tags, 0 to 1, of images resized as for training; logged."""
     side, limit = side_of(size, network.patch_size), config.run.val_limit
-    loader = score_loader(scored, side, config.run.val_batch, config.run.workers, limit)
+    loader = score_loader(scored, side, config.run.val_batch, config.run.workers, limit, device=device)
     count = min(len(scored), limit or len(scored))
     validation = Validation(("frozen",), ("segmentation",), len(scored.classes), CamConfig()).to(device)
     network.to(device)

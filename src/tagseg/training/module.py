@@ -65,11 +65,11 @@ class TrainingModule(lightning.LightningModule):
         named = {"train/loss": losses.total} | {f"train/{name}": value for name, value in losses.terms.items()}
         named |= {f"distillation/{name}": value for name, value in losses.health.items()}
         # Means over all processes: if one process stopped alone, the others would wait for it.
-        asked = {"stop": losses.total.new_tensor(float(self.stops.received is not None))} if process_count() > 1 else {}
+        asked = (
+            {"stop": losses.total.new_full((), float(self.stops.received is not None))} if process_count() > 1 else {}
+        )
         means = averaged_by_name(named | losses.signs | asked)
-        self.finite = FiniteCheck({name: means[f"train/{name}"] for name in losses.terms}, step)
-        if asked:
-            self.stops.hear(float(means["stop"]))
+        self.finite = FiniteCheck({name: means[f"train/{name}"] for name in losses.terms}, step, means.get("stop"))
         signs = with_similarity({name: means[name] for name in losses.signs}, len(batch.tags) * process_count())
         self.log_dict({name: means[name] for name in named} | shown(signs), batch_size=len(batch.tags))
         if self.watch is not None:
@@ -89,9 +89,9 @@ class TrainingModule(lightning.LightningModule):
             super().optimizer_zero_grad(*args, **kwargs)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Refuse losses that are not finite: the gradients are there, no weight has changed."""
+        """Refuse losses that are not finite: the gradients are there, no weight has changed. Hear of stops."""
         if self.finite is not None:
-            self.finite.require()
+            self.stops.hear(self.finite.require())
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """AdamW step, then the method's own update."""

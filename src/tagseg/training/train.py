@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,10 @@ def train(
     """
     _check_arguments(config, resume, callbacks)
     end_with_first()
-    with watched(place_by_environment()):
+    place = place_by_environment()
+    if place is not None:  # from a slow disk its libraries take longer to come than a process may be silent
+        import_module("torch")
+    with watched(place):
         return _train(config, resume, callbacks, photos)
 
 

@@ -64,6 +64,7 @@ class Data(LightningDataModule):
             part=(trainer.global_rank, trainer.world_size),
             repeat_below=self.config.beyond.repeat_below,
             labels=self.training.has_labels,
+            device=trainer.strategy.root_device,
         )
 
     def val_dataloader(self) -> Any:
@@ -71,8 +72,9 @@ class Data(LightningDataModule):
         if self.scored is None:
             return []
         trainer, run = self._trainer(), self.config.run
-        part = (trainer.global_rank, trainer.world_size)
-        return score_loader(self.scored, self.config.views.size, run.val_batch, run.workers, run.val_limit, part)
+        part, device = (trainer.global_rank, trainer.world_size), trainer.strategy.root_device
+        side = self.config.views.size
+        return score_loader(self.scored, side, run.val_batch, run.workers, run.val_limit, part, device)
 
     def _trainer(self) -> Trainer:
         if self.trainer is None:
