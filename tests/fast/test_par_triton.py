@@ -86,6 +86,35 @@ def test_they_compile_without_a_gpu(name, ones, capability, tmp_path, monkeypatc
     assert kernel.metadata.shared == 0, "a thread has a pixel of its own, and asks no other"
 
 
+@pytest.mark.parametrize("capability", [80, 90], ids=["A100", "H200"])
+def test_affinities_are_subtracted_as_they_are_stored(capability, tmp_path, monkeypatch):
+    """Triton 3.9 fuses a product into a difference, which then is its rounding instead of 0: 5e8 for a lone pixel."""
+    from tagseg.fast import par_triton
+
+    kinds = dict.fromkeys(("image", "deviations", "position", "weights"), "*fp32")
+    kinds |= {"dilations": "*i32", "sharpness": "fp32", **dict.fromkeys(("height", "width", "distances"), "i32")}
+    launches = {name: Launch() for name in ("_deviate_from_neighbours", "_weigh_neighbours", "_average_neighbours")}
+    with monkeypatch.context() as replaced:
+        for name, launch in launches.items():
+            replaced.setattr(par_triton, name, launch)
+        par_triton.refine(torch.rand(1, 3, 4, 4), torch.rand(1, 2, 4, 4), LabelConfig())
+    asked = launches["_weigh_neighbours"].options
+    options = {name: value for name, value in asked.items() if name.startswith("enable")}
+    fixed = {"BLOCK": par_triton.PIXELS}
+    kernel = compiled(par_triton, "_weigh_neighbours", kinds, fixed, capability, tmp_path, monkeypatch, **options)
+    assert "fma.rn.f32" not in kernel.asm["ptx"]
+
+
+class Launch:
+    """In place of a kernel: keeps the options that it is launched with."""
+
+    def __getitem__(self, grid):
+        return self
+
+    def __call__(self, *arguments, **options):
+        self.options = options
+
+
 @GPU
 @torch.no_grad()
 @pytest.mark.parametrize("case", CASES)

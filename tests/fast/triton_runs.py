@@ -42,7 +42,7 @@ def as_written(module, monkeypatch):
             monkeypatch.setattr(module, name, triton.jit(inspect.unwrap(value.fn)))
 
 
-def compiled(module, name, kinds, fixed, capability, folder, monkeypatch):
+def compiled(module, name, kinds, fixed, capability, folder, monkeypatch, **options):
     """The kernel ``name`` of a module, compiled for GPUs of a capability.
 
     Args:
@@ -53,6 +53,7 @@ def compiled(module, name, kinds, fixed, capability, folder, monkeypatch):
         capability: 80 for an A100.
         folder: for Triton's cache.
         monkeypatch: pytest's.
+        options: of the compiler.
     """
     import triton
     from triton.backends.compiler import GPUTarget
@@ -65,4 +66,4 @@ def compiled(module, name, kinds, fixed, capability, folder, monkeypatch):
     fixed = {name: value for name, value in fixed.items() if name in names}
     signature = {name: "constexpr" if name in fixed else kinds[name] for name in names}
     source = ASTSource(fn=kernel, signature=signature, constexprs=fixed)
-    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4})
+    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4, **options})

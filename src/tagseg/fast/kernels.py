@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from functools import cache
 from importlib.util import find_spec
 
@@ -13,8 +14,8 @@ logger = logging.getLogger("tagseg")
 
 
 def kernels_serve(tensor: Tensor) -> bool:
-    """Whether the kernels can be launched on this tensor: it is on a GPU, and Triton works there."""
-    return tensor.is_cuda and _triton_works(tensor.device)
+    """Whether the kernels can be launched on this tensor: it is on a GPU of NVIDIA's, and Triton works there."""
+    return tensor.is_cuda and torch.version.hip is None and _triton_works(tensor.device)
 
 
 @cache
@@ -25,7 +26,10 @@ def _triton_works(device: torch.device) -> bool:
     try:
         from tagseg.fast.try_kernel import doubled
 
-        works = bool((doubled(torch.arange(5.0, device=device)) == 2 * torch.arange(5.0, device=device)).all())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "TRITON_DEFAULT_FP_FUSION")  # told once a process, by the first kernel
+            doubles = doubled(torch.arange(5.0, device=device))
+        works = bool((doubles == 2 * torch.arange(5.0, device=device)).all())
         told = "it computes something else"
     except Exception as error:  # whatever Triton, the compiler or the driver raise
         works, told = False, str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

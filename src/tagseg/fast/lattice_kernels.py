@@ -194,7 +194,7 @@ def splat(
             tl.atomic_add(place, weight[:, None] * value, mask=both, sem="relaxed")
 
 
-@triton.jit(do_not_specialize=["rows", "units"])
+@triton.jit(do_not_specialize=["direction", "rows", "units"])
 @no_type_check
 def blur(table, neighbours, result, corners, direction, rows, units, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
     """Each corner's row and half of those of its two neighbours in one direction."""

@@ -70,7 +70,8 @@ def gpu_mean_field(
     lattice = GpuLattice.build(pixel_features(images.float(), *widths), pixel_bounds(*size, *widths), fit=True)
     every = config.negligible == 0
     one = planes.new_ones(planes.shape[0] * planes.shape[2], 1)
-    width = tile_of(planes.shape[1] + -planes.shape[1] % 8)[1] if every else 8  # no other kernel than the iterations'
+    width = tile_of(planes.shape[1] + -planes.shape[1] % 8)[1]  # no other kernels than the iterations'
+    width = width if every else min(width, 32)  # mostly some classes are left out
     table = lattice.gather(F.pad(one, (0, 7)), one[:, 0], lattice.tables(8), width)
     norm = lattice.read(table, width)[:, 0].contiguous().clamp(min=1e-20).rsqrt()
     all_of_them: list[list[int]] = [list(range(planes.shape[1]))] * len(planes)

@@ -47,9 +47,11 @@ def refine(
         _deviate_from_neighbours[blocks, 3 * batch](
             image, dilations, deviations, height, width, distances, BLOCK=PIXELS, num_warps=4
         )
+        # Fused, a product and a difference would leave the product's rounding where the affinities are equal: with one
+        # pixel unlike all others these reach 1e16, and the rounding 5e8.
         _weigh_neighbours[blocks, batch](
             image, deviations, dilations, position, weights, height, width, distances, config.refine_sharpness,
-            BLOCK=PIXELS, num_warps=4,
+            BLOCK=PIXELS, num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
         spare = [torch.empty_like(maps) for _ in range(min(2, config.refine_iterations))]
         for iteration in range(config.refine_iterations):
@@ -157,7 +159,7 @@ def _weigh_neighbours(
         tl.store(target, share + tl.load(position + j), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count", "groups"])
 @no_type_check
 def _average_neighbours(
     maps, weights, dilations, refined, count, groups, height, width, distances, BLOCK: tl.constexpr
