@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -177,11 +181,12 @@ def training_loader(
         device: batches go there; for a GPU they are read into page-locked memory.
     """
     factors = repeat_factors(images.tag_matrix(), repeat_below) if repeat_below else np.ones(len(images))
-    return DataLoader(
+    return _loader(
         TrainingViews(images, views, seed, labels),
+        workers,
+        device,
         batch_sampler=StepSampler(factors, batch, seed, first_step, part),
         collate_fn=training_collate,
-        **_worker_options(workers, device),
     )
 
 
@@ -197,14 +202,14 @@ def score_loader(
     rank, world = part
     share = TaggedImages(scored.source, scored.classes, scored.samples[rank::world], scored.tags_from)
     counted = ScoredImages(share, size) if len(share) else Uncounted(len(scored.classes), size)
-    return DataLoader(counted, batch_size=batch, collate_fn=score_collate, **_worker_options(workers, device))
+    return _loader(counted, workers, device, batch_size=batch, collate_fn=score_collate)
 
 
 def whole_loader(
     images: TaggedImages, size: int, batch: int, workers: int, device: torch.device = CPU
 ) -> DataLoader[Any]:
     """A loader of images (B, 3, S, S) float32, 0 to 255, and their tags (B, K), in order."""
-    return DataLoader(WholeImages(images, size), batch_size=batch, **_worker_options(workers, device))
+    return _loader(WholeImages(images, size), workers, device, batch_size=batch)
 
 
 def training_collate(items: list[Item]) -> Batch:
@@ -225,10 +230,35 @@ def score_collate(items: list[tuple[Tensor, Tensor, Tensor]]) -> ScoreBatch:
     return ScoreBatch(torch.stack(images), torch.stack(tags), list(masks))
 
 
-def _worker_options(workers: int, device: torch.device) -> dict[str, Any]:
+def _loader(images: Dataset[Any], workers: int, device: torch.device, **options: Any) -> DataLoader[Any]:
     if workers < 0:
         workers = min(8, max(1, (os.cpu_count() or 1) - 1))
-    options: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda"}
     if workers:
         options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": leave_signals_to_main}
-    return options
+    return _Loader(images, num_workers=workers, pin_memory=device.type == "cuda", **options)
+
+
+class _Loader(DataLoader[Any]):
+    """A loader whose workers end when Python exits, whatever still holds them, such as the traceback of an error.
+
+    Else Python sends them SIGTERM, which they leave to this process, and waits for them, a minute.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches."""
+        iterator = super().__iter__()
+        if self.num_workers:
+            _reading[iterator] = os.getpid()
+        return iterator
+
+
+_reading: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""Iterators that may still have workers, and the process that they belong to: a fork of it has others."""
+
+
+@atexit.register  # after PyTorch's own, so it runs before: that one only notes that nobody need end workers any more
+def _end_workers() -> None:
+    for iterator, process in list(_reading.items()):
+        if process == os.getpid():
+            with suppress(Exception):  # nobody is left to tell
+                iterator._shutdown_workers()
