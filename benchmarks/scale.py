@@ -5,8 +5,9 @@
 A DeiT-Ti with random weights of the decoder labels photos of voc12_animals with the plain path and with two workers of
 a local Ray. Then workers are killed (SIGKILL) at random moments, the whole run is killed and started again, and one is
 stopped with Ctrl-C: afterwards the files must be those of the plain path, byte for byte, none may be written twice
-by the second start, and no process may be left. Starting Ray takes 10 to 20 seconds each time; ``--quick`` starts it
-twice. The last line is JSON.
+by the second start, and no process may be left. A sum depends on how many threads share it, and each of Ray's workers
+has one, so the plain path runs twice: as usual, for its time, and with one thread, for its files. Starting Ray takes 10
+to 20 seconds each time; ``--quick`` starts it twice. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 """
 """What a pipeline of one's own begins with."""
+ALONE = "alone"
+"""The plain path with one thread."""
 PATIENCE = 900
 """Seconds that a run may take."""
 
@@ -60,6 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         trial = Trial(Path(place), photos, random.Random(arguments.seed))
         plain, _ = trial.timed("plain")
+        trial.end(trial.begin(ALONE, OMP_NUM_THREADS="1"))
+        by_threads = sum(name.startswith("masks/") for name in trial.differing("plain"))
         ray, start = trial.timed("ray", "--engine", "ray")
         identical = [trial.same("ray")]
         killed = trial.kill_workers(kills, identical)
@@ -83,6 +88,7 @@ def main() -> None:
             "photos": photos, "plain_per_second": round(photos / plain, 3), "ray_per_second": round(photos / ray, 3),
             "ray_start_seconds": round(start, 1), "kills": killed, "restarts": restarts, "rewritten": rewritten,
             "processes_left": left, "names": names, "names_mb": round(megabytes, 1), "identical": all(identical),
+            "masks_that_differ_by_threads": by_threads,
         }
     )  # fmt: skip
     if not all(identical) or rewritten or left:
@@ -104,12 +110,12 @@ class Trial:
         network = Network(NetworkConfig(encoder="deit_tiny_patch16_224", weights=str(WEIGHTS)), ("bird", "cat", "dog"))
         save_network(network.eval(), place / "net" / "best.safetensors")
 
-    def begin(self, output: str, *flags: str) -> subprocess.Popen[str]:
-        """Start a run."""
+    def begin(self, output: str, *flags: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a run; ``variables`` are added to its environment."""
         command = [sys.executable, "-m", "tagseg", "predict", str(self.place / "net"), str(self.place / "photos")]
         command += ["--output", str(self.place / output), *FLAGS, *flags]
         command += ["--workers", str(WORKERS)] if "ray" in flags else []
-        given = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        given = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **variables}
         ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=given)
         signal.signal(signal.SIGINT, ours)
@@ -130,11 +136,14 @@ class Trial:
 
     def same(self, output: str) -> bool:
         """Whether a run's files are those of the plain path, byte for byte."""
-        one, other = self.files("plain"), self.files(output)
-        differing = [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
-        if differing:
-            print(f"{output} differs in {sorted(differing)[:5]}", file=sys.stderr)
+        if differing := self.differing(output):
+            print(f"{output} differs in {differing[:5]}", file=sys.stderr)
         return not differing
+
+    def differing(self, output: str) -> list[str]:
+        """Names of the files that are not those of the plain path with one thread."""
+        one, other = self.files(ALONE), self.files(output)
+        return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
     def files(self, output: str) -> dict[str, bytes]:
         """All files of a run, without its records."""
@@ -179,7 +188,7 @@ class Trial:
         subprocess.run([sys.executable, "-c", EXAMPLE + code], cwd=self.place, env=given, timeout=PATIENCE, check=True)
         table = import_module("pyarrow.parquet").read_table(self.place / "labelled").to_pydict()
         masks = {Path(path).stem: mask for path, mask in zip(table["path"], table["mask"], strict=True)}
-        return masks == {path.stem: path.read_bytes() for path in self.masks("plain")}
+        return masks == {path.stem: path.read_bytes() for path in self.masks(ALONE)}
 
     def stop_runs(self) -> tuple[int, int]:
         """Kill a run, stop the next with Ctrl-C, let the third end: masks that were written twice, processes left."""
