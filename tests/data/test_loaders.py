@@ -1,5 +1,7 @@
 """How the images of a step look is a pure function of the seed and the step, whoever loads and augments them."""
 
+import subprocess
+import sys
 from itertools import islice
 from typing import Any
 
@@ -263,3 +265,40 @@ def test_a_training_on_the_cpu_leaves_a_gpu_alone(images, monkeypatch, device, p
     views, where = ViewConfig(size=32), torch.device(device)
     assert training_loader(images, views, batch=2, seed=0, workers=0, device=where).pin_memory == pinned
     assert score_loader(images, 32, 2, 0, device=where).pin_memory == pinned
+
+
+FAILS = """
+import atexit, time
+
+ended = []
+atexit.register(lambda: print(time.monotonic() - ended[0]))  # the first one runs last
+
+import torch
+from tagseg.data.loaders import _loader
+
+
+class Photos(torch.utils.data.Dataset):
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, index):
+        if index == 8:
+            raise OSError("cannot be read")
+        return torch.zeros(3)
+
+
+try:
+    for batch in _loader(Photos(), 2, torch.device("cpu"), batch_size=4):
+        pass
+except OSError as error:
+    kept = error  # and with it, by its traceback, the iterator
+ended.append(time.monotonic())
+"""
+
+
+@pytest.mark.processes
+def test_python_does_not_wait_for_readers_after_an_error():
+    done = subprocess.run([sys.executable, "-c", FAILS], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert float(done.stdout) < 30, "readers end themselves after a minute"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -244,7 +243,7 @@ class _Loader(DataLoader[Any]):
     Else Python sends them SIGTERM, which they leave to this process, and waits for them, a minute.
     """
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Any:
         """The batches."""
         iterator = super().__iter__()
         if self.num_workers:
