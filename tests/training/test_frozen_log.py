@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import threading
 
 import pytest
 import torch
@@ -102,3 +103,23 @@ def test_each_row_is_in_the_log_at_once_and_those_of_a_killed_training_are_dropp
     assert [row["train/loss"] for row in read_logs(tmp_path)] == [0.25]
     for one in (log, again):
         one.file.close()
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_disk_too_full_for_tensorboard_is_told_once(run, tmp_path, monkeypatch, caplog):
+    """Its thread would print a traceback."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+    config, result = run
+    features = str(result.folder.parent / "features")
+    before = threading.excepthook
+    with caplog.at_level(logging.WARNING, "tagseg"):
+        again = train(replace(config, run={"output": str(tmp_path)}, features={"folder": features}))
+    assert threading.excepthook is before
+    told = [record.getMessage() for record in caplog.records if "the logs cannot be written" in record.getMessage()]
+    assert len(told) == 1
+    assert "No space left on device" in told[0]
+    assert weights_equal(result.folder, again.folder)

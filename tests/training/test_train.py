@@ -1,5 +1,6 @@
 """Trainings from end to end, of a few steps on tiny photos."""
 
+import errno
 import json
 import logging
 import shutil
@@ -211,3 +212,16 @@ def test_the_loss_curve_is_the_recorded_one(run):
     assert len(recorded) == len(curve) == 8
     for step, (now, then) in enumerate(zip(curve, recorded, strict=True)):
         assert now == pytest.approx(then, rel=1e-3, abs=1e-6), f"step {step}"
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_disk_too_full_for_tensorboard_stops_in_one_line(tagged_folder, tmp_path, monkeypatch):
+    """Lightning says that it is asked to log what cannot be logged."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+    config = tiny_config(tagged_folder, tmp_path, run={"steps": 6, "log_every": 1, "logger": "tensorboard"})
+    with pytest.raises(TagsegError, match=r"could not be written \(.*No space left on device\); the previous"):
+        train(config)

@@ -13,6 +13,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
 from tagseg.data.dataset import IGNORE
+from tagseg.data.jpeg_files import save_jpeg
 from tagseg.data.palette import Colour, colour, label_names, palette_of
 from tagseg.files import replacing
 
@@ -24,11 +25,11 @@ _LONGEST_NAME = 30
 
 def save_picture(path: Path, picture: Image.Image) -> None:
     """Write a picture as JPEG or PNG, by its extension."""
+    if path.suffix.lower() != ".png":
+        save_jpeg(path, picture, quality=90)
+        return
     with replacing(path) as temporary:
-        if path.suffix.lower() == ".png":
-            picture.save(temporary, format="PNG")
-        else:
-            picture.save(temporary, format="JPEG", quality=90)
+        picture.save(temporary, format="PNG")
 
 
 def save_json(path: Path, content: dict[str, object]) -> None:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from PIL import Image
 
 from tagseg.data.images import opened, read_image, stored_frame
+from tagseg.data.jpeg_files import save_jpeg
 from tagseg.data.pixels import Stored, is_plain
 from tagseg.files import replacing
 
@@ -66,11 +67,11 @@ def transfer(source: Path, target: Path, file: ImageFile, how: Transfer) -> None
     """
     if not file.as_it_is:
         picture = Image.fromarray(read_image(source))
+        if file.suffix == ".jpg":
+            save_jpeg(target, picture, _QUALITY, subsampling=0)
+            return
         with replacing(target) as temporary:
-            if file.suffix == ".jpg":
-                picture.save(temporary, format="JPEG", quality=_QUALITY, subsampling=0)
-            else:
-                picture.save(temporary, format="PNG")
+            picture.save(temporary, format="PNG")
         return
     real = os.path.realpath(source)
     with replacing(target) as temporary:

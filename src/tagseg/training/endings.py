@@ -13,6 +13,7 @@ from tagseg.distributed import other_process_is_gone
 from tagseg.errors import Collapsed, TagsegError, one_line
 from tagseg.stopping import Stopped, told
 from tagseg.training import slurm
+from tagseg.training.loggers import error_of_disk
 from tagseg.training.run_folder import CHECKPOINT
 from tagseg.training.stops import Stops
 
@@ -41,9 +42,11 @@ def in_one_line(trainer: Trainer, stops: Stops, folder: Path) -> Iterator[None]:
         raise one_line(error) from error
     except RuntimeError as error:
         raise _told(error, folder) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if (cause := error_of_disk(error)) is None:
+            raise
         raise TagsegError(
-            f"{folder}: could not be written ({error}); the previous checkpoint is kept: free some space and go on "
+            f"{folder}: could not be written ({cause}); the previous checkpoint is kept: free some space and go on "
             f"with --resume {folder}"
         ) from error
 

@@ -15,7 +15,7 @@ import torch
 
 from tagseg.config import RunConfig
 from tagseg.errors import TagsegError
-from tagseg.training.loggers import make_loggers
+from tagseg.training.loggers import error_of_disk, make_loggers
 from tagseg.training.memory import peak_memory
 from tagseg.training.metrics_file import drop_rows
 from tagseg.training.progress_file import DONE, FAILED, STOPPED, ProgressFile, ProgressLine, reason_of
@@ -103,9 +103,12 @@ class FrozenLog:
         try:
             for one in self.loggers:
                 act(one)
-        except (OSError, TagsegError) as error:
+        except (OSError, TagsegError, ValueError) as error:
+            told = error if isinstance(error, TagsegError) else error_of_disk(error)
+            if told is None:
+                raise
             self.loggers = []
-            logger.warning("the logs cannot be written (%s); the training goes on without them", error)
+            logger.warning("the logs cannot be written (%s); the training goes on without them", told)
 
     def _reached(self, stage: str, done: int, total: int, photos: int = 1) -> None:
         """Note how far a stage is; ``photos`` of a unit."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,33 @@ def log_picture(loggers: Sequence[Logger], name: str, picture: Image.Image, step
         experiment: Any = getattr(one, "experiment", None)
         if hasattr(experiment, "add_image"):
             experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
+
+
+@contextmanager
+def writers_fail_quietly() -> Iterator[None]:
+    """Within, a full disk does not make TensorBoard's thread print a traceback: the training hears of it, and tells."""
+    before = threading.excepthook
+
+    def tell(failed: threading.ExceptHookArgs) -> None:
+        of_tensorboard = type(failed.thread).__module__.startswith("tensorboard.")
+        if not (of_tensorboard and isinstance(failed.exc_value, OSError)):
+            before(failed)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def error_of_disk(error: Exception) -> OSError | None:
+    """What the system said, where that is why something was not logged: Lightning says that TensorBoard takes no float.
+
+    Args:
+        error: of a logger.
+    """
+    cause = error.__cause__ if isinstance(error, ValueError) else error
+    return cause if isinstance(cause, OSError) else None
 
 
 def make_loggers(run: RunConfig, folder: Path, step: int = 0) -> list[Logger]:

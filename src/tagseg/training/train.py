@@ -25,6 +25,7 @@ from tagseg.training.kept_data import keep_data
 from tagseg.training.launch import end_with_first, is_first, started
 from tagseg.training.lengths import with_length
 from tagseg.training.liveness import place_by_environment, watched
+from tagseg.training.loggers import writers_fail_quietly
 from tagseg.training.run_folder import NETWORK, checkpoint_of, finished_network, refuse_to_overwrite
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def train(
     place = place_by_environment()
     if place is not None:  # from a slow disk its libraries take longer to come than a process may be silent
         import_module("torch")
-    with watched(place):
+    with watched(place), writers_fail_quietly():
         return _train(config, resume, callbacks, photos)
 
 
