@@ -243,12 +243,12 @@ def lasting(root, output, rate):
 @pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 def test_a_training_at_an_absurd_rate_stops_with_one_line_and_can_be_resumed(tagged_folder, tmp_path, warnings):
-    config = lasting(tagged_folder, tmp_path / "run", 3.0)
+    config = lasting(tagged_folder, tmp_path / "run", 0.3)
     with pytest.raises(Collapsed, match=r"^step \d+: the training has collapsed, ") as caught:
         train(config)
     message = str(caught.value)
     assert "\n" not in message
-    assert "optimiser.rate 3 is probably too high" in message
+    assert "optimiser.rate 0.3 is probably too high" in message
     assert any("the training stops if that lasts" in line for line in warnings())
     stopped = int(message.split(":")[0].removeprefix("step "))
     assert stopped < 60
@@ -262,7 +262,7 @@ def test_a_training_at_an_absurd_rate_stops_with_one_line_and_can_be_resumed(tag
 @pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 def test_it_is_an_error_of_the_command_line_too(tagged_folder, tmp_path, capsys):
-    save_config(lasting(tagged_folder, tmp_path / "run", 3.0), tmp_path / "settings")
+    save_config(lasting(tagged_folder, tmp_path / "run", 0.3), tmp_path / "settings")
     assert main(["train", "--config", str(tmp_path / "settings" / "config.yaml")]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("tagseg: error: step ")

@@ -27,6 +27,8 @@ _SIDE = 32
 _FREQUENCIES = 11
 _FLAT = 2.0
 """Standard deviation in grey levels below which a picture shows nothing: the blankest of 5,116 photos has 15."""
+_ROUNDING = 1e-6
+"""A frequency that a picture lacks is 0 but for rounding, which each processor does in its own way."""
 _BLOCK = 2**22
 """Pairs that are compared at a time, which bounds the memory."""
 
@@ -47,11 +49,11 @@ def image_hash(image: UInt8[ndarray, "H W 3"] | UInt8[ndarray, "H W"] | Path | s
     """
     pixels = image if isinstance(image, ndarray) else _small(Path(image))
     grey = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    thumbnail = np.asarray(grey, np.float32)
+    thumbnail = np.asarray(grey, np.float64)
     if thumbnail.std() < _FLAT:
         return np.uint64(int.from_bytes(blake2b(grey.tobytes(), digest_size=8).digest(), "big"))
     coefficients = _COSINES @ thumbnail @ _COSINES.T
-    bits = coefficients.ravel()[_LOWEST] > 0
+    bits = coefficients.ravel()[_LOWEST] > _ROUNDING
     return np.uint64(int.from_bytes(np.packbits(bits).tobytes(), "big"))
 
 
@@ -163,7 +165,7 @@ def _hash_or_none(path: Path) -> np.uint64 | None:
 def _cosines() -> Float[ndarray, "frequencies side"]:
     """The lowest rows of the discrete cosine transform, without its scale, which changes no sign."""
     frequency, place = np.arange(_FREQUENCIES)[:, None], np.arange(_SIDE)[None]
-    return np.cos(np.pi * (2 * place + 1) * frequency / (2 * _SIDE)).astype(np.float32)
+    return np.cos(np.pi * (2 * place + 1) * frequency / (2 * _SIDE))
 
 
 def _lowest() -> Int64[ndarray, " 64"]:
