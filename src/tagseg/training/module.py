@@ -65,9 +65,8 @@ class TrainingModule(lightning.LightningModule):
         named = {"train/loss": losses.total} | {f"train/{name}": value for name, value in losses.terms.items()}
         named |= {f"distillation/{name}": value for name, value in losses.health.items()}
         # Means over all processes: if one process stopped alone, the others would wait for it.
-        asked = (
-            {"stop": losses.total.new_full((), float(self.stops.received is not None))} if process_count() > 1 else {}
-        )
+        stop = float(self.stops.received is not None)
+        asked = {"stop": losses.total.new_full((), stop)} if process_count() > 1 else {}
         means = averaged_by_name(named | losses.signs | asked)
         self.finite = FiniteCheck({name: means[f"train/{name}"] for name in losses.terms}, step, means.get("stop"))
         signs = with_similarity({name: means[name] for name in losses.signs}, len(batch.tags) * process_count())
