@@ -100,6 +100,35 @@ def test_the_foreground_share_is_set_and_estimated_again(correcting, collection,
     until(lambda: collection.share is None)
 
 
+def test_a_late_answer_does_not_move_the_share_back(correcting, collection, open_page):
+    page = ready(open_page(correcting))
+    page.locator(".tile").nth(5).wait_for()
+    held: list = []
+
+    def late(route):
+        if route.request.method == "GET" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    def came(condition):
+        until(lambda: page.evaluate("true") and condition())  # while it evaluates, `late` is called
+
+    page.route("**/api/share", late)
+    page.locator("#estimated").focus()
+    page.keyboard.press("Space")
+    page.locator("#share:enabled").focus()
+    came(lambda: held)
+    first = collection.share
+    page.keyboard.press("ArrowRight")
+    held[0].fulfill(json={"share": first})
+    came(lambda: collection.share == pytest.approx(first + 0.01))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    came(lambda: collection.share == pytest.approx(first + 0.03))
+    assert float(page.locator("#share").input_value()) / 100 == pytest.approx(first + 0.03)
+
+
 def test_a_wall_of_thousands_is_a_page_at_a_time(correcting, open_page):
     def rows(route):
         query = dict(pair.split("=") for pair in route.request.url.partition("?")[2].split("&"))
