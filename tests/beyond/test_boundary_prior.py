@@ -161,6 +161,15 @@ def test_an_image_has_no_class_but_its_tags_and_without_tags_all_is_background()
     assert not labels[3].any()
 
 
+def test_a_label_is_the_argmax_over_all_classes():
+    features, tags, _ = problem(12)
+    model = fit_boundary_prior(features, tags, 0.3)
+    for image, row in zip(features, tags, strict=True):
+        planes = model.planes(image[None], row[None]).clamp(min=torch.finfo(torch.float32).min / 4)
+        large = torch.nn.functional.interpolate(planes, (21, 17), mode="bilinear", align_corners=False)
+        assert torch.equal(pseudo_label(model, image, row, (21, 17)), large.argmax(dim=1)[0])
+
+
 def test_a_label_has_the_size_that_is_asked_for():
     features, tags, _ = problem(8)
     model = fit_boundary_prior(features, tags, 0.3)

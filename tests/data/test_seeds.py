@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagseg.data.seeds import seed_of, seeded
+from tagseg.data.seeds import seed_generators, seed_of, seeded
 
 KEYS = st.lists(st.integers(0, 2**40), min_size=1, max_size=4)
 
@@ -37,3 +37,20 @@ def test_outside_the_generator_goes_on_as_if_nothing_had_happened():
     with seeded(9):
         torch.rand(100)
     assert torch.equal(torch.rand(2), expected)
+
+
+@given(KEYS)
+def test_a_seed_gives_the_draws_of_pytorchs_own_call(keys):
+    torch.manual_seed(seed_of(*keys))
+    expected = torch.rand(3)
+    seed_generators(seed_of(*keys), torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_gpu_is_seeded_where_the_work_is_on_one_alone(monkeypatch):
+    seeded_devices: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded_devices.append)
+    seed_generators(7, torch.device("cpu"))
+    assert seeded_devices == []
+    seed_generators(7, torch.device("cuda"))
+    assert seeded_devices == [7]

@@ -203,5 +203,7 @@ def pseudo_label(
     prior: BoundaryPrior, features: Float[Tensor, "D h w"], tags: Float[Tensor, " K"], size: tuple[int, int]
 ) -> Int64[Tensor, "H W"]:
     """Label map of one image at its size: 0 background, 1 to K its tags."""
-    planes = prior.planes(features[None], tags[None]).clamp(min=torch.finfo(torch.float32).min / 4)
-    return F.interpolate(planes, size, mode="bilinear", align_corners=False).argmax(dim=1)[0]
+    own = F.pad(tags.nonzero()[:, 0] + 1, (1, 0))  # of many classes, few can win
+    planes = prior.planes(features[None], tags[None])[:, own].clamp(min=torch.finfo(torch.float32).min / 4)
+    large = F.interpolate(planes, size, mode="bilinear", align_corners=False)[0]
+    return own[large.max(dim=0).indices]  # argmax takes five times as long on a CPU

@@ -81,4 +81,4 @@ def tagged_label(
     """The best of background and an image's tags at each pixel, of the decoder's logits; 0 is background."""
     own = torch.cat([torch.zeros(1, dtype=torch.int64), tags.nonzero()[:, 0].cpu() + 1]).to(score.device)
     large = F.interpolate(score[own][None], size, mode="bilinear", align_corners=False)
-    return own[large[0].argmax(dim=0)]
+    return own[large[0].max(dim=0).indices]  # argmax takes five times as long on a CPU

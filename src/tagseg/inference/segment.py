@@ -162,7 +162,7 @@ def most_likely(logits: Float[Tensor, "C H W"]) -> UInt8[ndarray, "H W"]:
         TagsegError: more than 255 classes.
     """
     check_classes_fit(logits.shape[0])
-    return logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return logits.max(dim=0).indices.to(torch.uint8).cpu().numpy()  # argmax takes five times as long on a CPU
 
 
 def check_classes_fit(classes: int) -> None:

@@ -60,7 +60,8 @@ def likeliest(scores: Float[Tensor, "L h w"], size: tuple[int, int]) -> UInt8[nd
     labels = np.empty(size, np.uint8)
     step = max(1, VALUES_AT_ONCE // (len(scores) * width))
     for first in range(0, height, step):
-        labels[first : first + step] = (down[first : first + step] @ wide).argmax(dim=0).to(torch.uint8).numpy()
+        rows = down[first : first + step] @ wide
+        labels[first : first + step] = rows.max(dim=0).indices.to(torch.uint8).numpy()  # argmax takes longer
     return labels
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from tagseg.data.batch import Batch, ScoreBatch
-from tagseg.data.seeds import seed_of
+from tagseg.data.seeds import seed_generators, seed_of
 from tagseg.distributed import averaged, process_count
 from tagseg.errors import TagsegError
 from tagseg.methods.method import Method
@@ -56,7 +56,7 @@ class TrainingModule(lightning.LightningModule):
         """Losses of a batch, checked and logged."""
         step = self.global_step
         self.stops.begin_step()
-        torch.manual_seed(seed_of(self.config.run.seed, step, self.global_rank, 0))
+        seed_generators(seed_of(self.config.run.seed, step, self.global_rank, 0), self.device)
         parts = self.config.run.accumulate
         if parts > 1:
             for optimiser in self.trainer.optimizers:
