@@ -12,6 +12,7 @@ from typing import Any
 import jaxtyping
 import numpy as np
 import pytest
+import timm  # noqa: F401  before tagseg: what is first imported by a module that jaxtyping checks is compiled anew each time
 import torch
 from hypothesis import settings
 from PIL import Image

@@ -65,3 +65,13 @@ def test_each_fast_file_names_the_plain_function_that_it_equals(architecture):
             named = re.match(r'"""Equals (?:a block of )?``([\w.]+)``', first)
             assert named, f"{path.name}: {first}"
             pkgutil.resolve_name(f"tagseg.{named[1]}")
+
+
+def test_the_shapes_of_all_arrays_are_checked_in_tests(pytestconfig):
+    *checked, _ = pytestconfig.getoption("--jaxtyping-packages").split(",")
+    source = ROOT / "src"
+    with_shapes = [path for path in source.rglob("*.py") if "from jaxtyping import" in path.read_text(encoding="utf-8")]
+    assert len(with_shapes) > 100
+    names = [".".join(path.relative_to(source).with_suffix("").parts) for path in with_shapes]
+    assert [name for name in names if not any(f"{name}.".startswith(f"{package}.") for package in checked)] == []
+    assert all(importlib.util.find_spec(package) for package in checked)

@@ -1,6 +1,5 @@
 """The photos of a folder by their content, and everything else counted by its kind."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -86,10 +85,8 @@ def test_files_of_some_endings(tmp_path):
 
 
 @pytest.mark.slow
-def test_twelve_thousand_photos_are_listed_in_no_time_as_none_is_opened(tmp_path, monkeypatch):
+def test_twelve_thousand_photos_are_listed_without_opening_one(tmp_path, monkeypatch):
     for index in range(12_031):
         (tmp_path / f"{index}.jpg").touch()
     monkeypatch.setattr(Path, "open", None)
-    started = time.process_time()
     assert len(list_photos(tmp_path).names) == 12_031
-    assert time.process_time() - started < 0.5

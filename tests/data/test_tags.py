@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -337,10 +336,8 @@ def test_joined_tags_are_told_apart_refused_or_one_where_nothing_tells(
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared development data")
-def test_the_tags_of_all_voc_load_at_once():
-    start = time.process_time()  # a busy machine does not count
+def test_the_tags_of_all_voc_are_read():
     table = read_tags(SHARED / "voc12_tags" / "labels.csv")
-    assert time.process_time() - start < 2  # measured: 0.04 s
     assert table.tags_from == "labels.csv (labels_from_mask)"
     assert dict(table.splits()) == {"train_aug": 10582, "val": 1449}
     assert len(table.classes()) == 20

@@ -29,12 +29,12 @@ torch.save([run(*case) for case in torch.load(sys.argv[1])], sys.argv[2])
 
 CASES = {
     # images, classes, grid, pixels, spread of the logits, which pixels are known, with energy
-    "patches of eight pixels": (2, 5, (3, 4), (24, 32), 2.0, "most", True),
-    "without energy": (2, 5, (3, 4), (24, 32), 2.0, "most", False),
+    "patches of eight pixels": (2, 5, (2, 3), (16, 24), 2.0, "most", True),
+    "without energy": (2, 5, (2, 3), (16, 24), 2.0, "most", False),
     "two classes": (2, 2, (2, 3), (16, 22), 2.0, "most", True),
-    "many classes": (1, 21, (3, 2), (10, 14), 2.0, "most", True),
+    "many classes": (1, 21, (2, 2), (6, 10), 2.0, "most", True),
     "a grid of one point": (1, 3, (1, 1), (20, 22), 2.0, "most", True),
-    "a grid larger than the image": (2, 3, (5, 7), (4, 6), 2.0, "most", True),
+    "a grid larger than the image": (1, 3, (5, 7), (4, 6), 2.0, "most", True),
     "sure predictions": (1, 5, (2, 2), (16, 8), 60.0, "most", True),
     "no pixel is known": (1, 4, (2, 2), (8, 8), 2.0, "none", True),
     "one class": (1, 1, (2, 2), (8, 8), 2.0, "most", True),

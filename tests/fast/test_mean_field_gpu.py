@@ -24,12 +24,12 @@ from tagseg.fast import dense_crf as forms
 from tagseg.fast.mean_field_gpu import gpu_mean_field
 forms.kernels_serve = lambda tensor: True
 results = []
-batches, lists, settings = torch.load(sys.argv[1], weights_only=False)
+batches, batch, lists, settings = torch.load(sys.argv[1], weights_only=False)
 for planes, images, config in batches:
     marginals = gpu_mean_field(planes, images.float(), config)
     q = marginals.planes(planes.flatten(2)).view(planes.shape)
     results.append((q, marginals.labels().view(q[:, 0].shape), list(marginals.counts)))
-q = forms.dense_crf(*batches[0])
+q = forms.dense_crf(*batch)
 results.append((q, forms.crf_labels(*lists, settings), forms.crf_marginals(*lists, settings)))
 torch.save(results, sys.argv[2])
 """
@@ -37,8 +37,8 @@ torch.save(results, sys.argv[2])
 CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     # images, classes, rare ones, height, width; settings
     "two images": ((2, 5, 0, 12, 10), {"iterations": 2}),
-    "classes that are left out": ((2, 4, 5, 9, 11), {"iterations": 2}),
-    "many classes": ((1, 21, 0, 8, 10), {"iterations": 2, "negligible": 0.0}),
+    "classes that are left out": ((2, 4, 5, 6, 7), {"iterations": 2}),
+    "many classes": ((1, 21, 0, 5, 7), {"iterations": 2, "negligible": 0.0}),
     "one class": ((1, 1, 0, 3, 4), {"iterations": 1}),
     "one pixel": ((1, 3, 0, 1, 1), {"iterations": 2}),
     "a wide kernel of position": ((1, 3, 0, 6, 5), {"iterations": 2, "gaussian_sigma": 3.0, "gaussian_weight": 2.0}),
@@ -46,7 +46,8 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "strong messages": ((1, 3, 0, 7, 6), {"iterations": 2, "bilateral_weight": 60.0}),
     "no iterations": ((1, 3, 4, 6, 5), {"iterations": 0}),
 }
-LISTS = [(6, 8), (7, 5), (1, 7), (6, 8)]
+WIRED = "classes that are left out"
+LISTS = [(4, 6), (6, 4), (1, 5), (4, 6)]
 SHORT = CrfConfig(iterations=2)
 
 
@@ -73,7 +74,7 @@ def each_alone(planes, images, config):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """What all cases give, run by the interpreter."""
-    cases = ([draw(case) for case in CASES], lists(), SHORT)
+    cases = ([draw(case) for case in CASES], draw(WIRED), lists(), SHORT)
     found = interpreted(INTERPRETED, cases, tmp_path_factory.mktemp("interpreted"))
     return dict(zip([*CASES, "wired"], found, strict=True))
 
@@ -92,7 +93,7 @@ def test_the_interpreted_kernels_give_the_plain_marginals(results, case):
 @pytest.mark.processes
 def test_images_of_any_sizes_come_back_in_order(results):
     q, labels, marginals = results["wired"]
-    torch.testing.assert_close(q, each_alone(*draw("two images")), rtol=0, atol=1e-5)
+    torch.testing.assert_close(q, each_alone(*draw(WIRED)), rtol=0, atol=1e-5)
     planes, images = lists()
     for ours, one, expected in zip(labels, marginals, crf_marginals(planes, images, SHORT), strict=True):
         torch.testing.assert_close(one, expected, rtol=0, atol=1e-4)

@@ -20,7 +20,7 @@ cases = torch.load(sys.argv[1])
 torch.save([refine(image, maps, LabelConfig(**changes)) for image, maps, changes in cases], sys.argv[2])
 """
 
-TWICE = {"refine_iterations": 2}
+TWICE = {"refine_iterations": 2, "refine_dilations": (1, 24)}
 FEW = {"refine_iterations": 3, "refine_dilations": (1, 5)}
 
 CASES = {
