@@ -62,6 +62,7 @@ def one_thread() -> Iterator[None]:
     """A tiny network gains nothing from threads, and on a busy machine their waiting costs ten times its work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
     yield
     torch.set_num_threads(before)
 

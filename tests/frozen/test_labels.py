@@ -10,6 +10,7 @@ from PIL import Image
 from tagseg.data.dataset import IGNORE, Sample, TaggedImages
 from tagseg.data.proposals import Proposals
 from tagseg.errors import TagsegError
+from tagseg.frozen import foreground as foreground_file
 from tagseg.frozen import labels as labels_file
 from tagseg.frozen.config import FrozenLabelConfig
 from tagseg.frozen.labels import (
@@ -20,7 +21,9 @@ from tagseg.frozen.labels import (
     label_of_planes,
     nearest,
     training_labels,
+    with_cuts,
 )
+from tagseg.frozen.normalised_cut import normalised_cut
 
 from .conftest import GRID, cached, objects
 
@@ -115,6 +118,26 @@ def test_all_photos_are_fitted_to_where_there_are_few(scene):
         foreground_labels(features, foreground, (GRID, GRID)),
         foreground_labels(features, fit_to_some(features, 0.0), (GRID, GRID)),
     )
+
+
+def test_the_cut_of_a_photo_is_computed_once(scene, monkeypatch):
+    features, images, _ = scene
+    foreground = fit_to_some(features, 0.0)
+    expected = foreground_labels(features, foreground, (FINER * GRID, FINER * GRID))
+    photos = []
+
+    def counted(maps):
+        photos.append(len(maps))
+        return normalised_cut(maps)
+
+    monkeypatch.setattr(labels_file, "normalised_cut", counted)
+    monkeypatch.setattr(foreground_file, "normalised_cut", counted)
+    assert torch.equal(training_labels(features, images, FrozenLabelConfig()), expected)
+    assert sum(photos) == len(features)
+    known = with_cuts(features)
+    assert with_cuts(known) is known
+    monkeypatch.setattr(labels_file, "MOST_PHOTOS", 19)
+    assert with_cuts(features) is features, "too many to be kept"
 
 
 def test_planes_are_interpolated_before_the_argmax():

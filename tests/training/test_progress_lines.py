@@ -81,8 +81,8 @@ def frozen(tagged_folder, tmp_path):
 def test_the_frozen_mode_tells_its_stages_the_decoders_loss_and_the_scores(frozen):
     result = train(frozen)
     records = read_progress(result.folder)
-    assert stages(records) == ["features", "foreground", "labels", "decoder", "scoring"]
-    for stage, steps in (("features", 6), ("foreground", 4), ("labels", 6), ("decoder", 6)):
+    assert stages(records) == ["features", "normalised cuts", "foreground", "labels", "decoder", "scoring"]
+    for stage, steps in (("features", 6), ("normalised cuts", 6), ("foreground", 4), ("labels", 6), ("decoder", 6)):
         own = [record for record in records if record["stage"] == stage]
         assert all(record["steps"] == steps for record in own)
         fractions = [record["fraction"] for record in own]

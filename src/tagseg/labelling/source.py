@@ -20,7 +20,7 @@ from tagseg.frozen.config import FrozenConfig
 from tagseg.frozen.crf_labels import SHARPNESS
 from tagseg.frozen.expected_time import encoder_seconds
 from tagseg.frozen.features import FrozenFeatures, frozen_features, side_of
-from tagseg.frozen.labels import fitted_foreground
+from tagseg.frozen.labels import fitted_foreground, with_cuts
 from tagseg.inference.batches import Batches
 from tagseg.inference.multi_scale import MultiScale
 from tagseg.inference.predictor import open_network
@@ -108,7 +108,7 @@ class NoTraining:
         logger.info("expected on %s: %s for the features (none where they are at hand)", self.device, duration(seconds))
         folder = Path(method.features.folder).expanduser() if method.features.folder else self.features
         loading = dataclasses.replace(self.config.run, workers=self.workers)
-        features = frozen_features(network, images, side, folder, loading, self.device)
+        features = with_cuts(frozen_features(network, images, side, folder, loading, self.device))
         foreground = fitted_foreground(features, method.labels.foreground_share)
         settings = {"labels": "spectral", "size": side, "foreground_share": method.labels.foreground_share,
                     "photos": _digest(features), "sharpness": SHARPNESS}  # fmt: skip

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from tagseg.data.dataset import Sample, TaggedImages
 from tagseg.frozen.features import frozen_features
-from tagseg.frozen.labels import FINER, fitted_foreground, foreground_labels
+from tagseg.frozen.labels import FINER, fitted_foreground, foreground_labels, with_cuts
 from tagseg.model.network import Network
 
 FEWEST = 20
@@ -44,7 +44,7 @@ def labels_told_tags(network: Network, samples: list[Sample], folder: Path) -> U
     """
     images = TaggedImages("tagged photos", network.classes, tuple(samples), "tags")
     device = next(network.parameters()).device
-    features = frozen_features(network, images, SIZE, folder, _Loading(), device)
+    features = with_cuts(frozen_features(network, images, SIZE, folder, _Loading(), device))
     foreground = fitted_foreground(features, 0.0)
     labels = foreground_labels(features, foreground, (FINER * features.grid[0], FINER * features.grid[1]))
     return np.ascontiguousarray(labels.numpy())

@@ -119,8 +119,8 @@ def steps_of(config: Config, photos: int) -> int:
 
 
 def _noted(report: Report) -> Callable[[str, int, int], None]:
-    """Foreground and labels are the first three tenths of the work."""
-    ranges = {"foreground": (0.0, 0.2), "labels": (0.2, 0.3)}
+    """Foreground and labels are the first three tenths of the work; cuts are at hand."""
+    ranges = {"normalised cuts": (0.0, 0.0), "foreground": (0.0, 0.2), "labels": (0.2, 0.3)}
 
     def note(what: str, done: int, total: int) -> None:
         first, last = ranges.get(what, (0.3, 0.3))
