@@ -23,7 +23,7 @@ help:
 	@echo "make package      build wheel and source distribution, install each in a clean environment and use it"
 	@echo "make audit        known vulnerabilities of what is installed, and its licences"
 	@echo "make clean        remove the environments (runs/ is kept)"
-	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder."
+	@echo "PYTHON=python3.12 makes an environment with another Python, VENV=folder in another folder. DEMO='--steps 60' is a shorter demo."
 
 # uv leaves Python files uncompiled, and with PYTHONDONTWRITEBYTECODE (common in containers) they stay so: each start then takes
 # ten seconds more. So they are compiled once, here.
@@ -56,7 +56,7 @@ $(RAY)/ready: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/ready
-	$(BIN)/tagseg demo
+	$(BIN)/tagseg demo $(DEMO)
 
 check: lint test-fast
 
